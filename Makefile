@@ -1,0 +1,111 @@
+# Everything a clone needs, in plain GNU make (3.81 and later); `make` alone lists the targets.
+#
+# Packages go into .venv at the versions of uv.lock: by uv, else by pip from constraints.txt, which is exported from it.
+# Variables, on the command line:
+#   PYTHON=python3.12   the Python that makes .venv (`make clean` first if there is one)
+#   UV=                 install with pip although uv is there
+#   ENVS=local  PROFILE=full  OUT=folder    what `make report` compares, how long, and where it writes
+#   ARGS='...'          passed on by report, test, lab and lock
+
+PYTHON ?=
+UV      = $(shell command -v uv 2>/dev/null)
+ENVS    = local,vercel
+PROFILE = quick
+OUT     = reports
+ARGS    =
+
+NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+TYPED     = dousell_cache tests $(wildcard benchmarks/*.py examples/*.py)
+
+# Wheels of every package exist for these (test_packaging.py checks it), the embedded PostgreSQL among them.
+PYTHONS     = 3.14 3.13 3.12 3.11
+CANDIDATES  = $(if $(PYTHON),"$(PYTHON)",python3 $(addprefix python,$(PYTHONS)))
+SUITABLE    = import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())
+find-python = for python in $(CANDIDATES); do \
+                "$$python" -c '$(SUITABLE)' 2>/dev/null && { echo "$$python"; break; }; done
+
+# The stamp holds the folder's name, because the scripts of a .venv that was moved or copied still call the old one.
+# msgspec is compiled, so importing it also tells whether the Python under .venv was replaced.
+HEALTHY := $(shell test "$$(cat .venv/.ready 2>/dev/null)" = "$$(pwd -P)" \
+             && .venv/bin/python -c 'import msgspec' 2>/dev/null && echo yes)
+
+no-python = echo 'make setup needs Python $(lastword $(PYTHONS)) to $(firstword $(PYTHONS)) and found none: install one,' \
+              'or uv, which brings its own, or name yours (make setup PYTHON=/path/to/python3.12).' >&2; exit 1
+no-venv   = echo "$$python cannot make a virtual environment: on Debian and Ubuntu," \
+              "sudo apt install $${python\#\#*/}-venv" >&2; exit 1
+
+# An activated environment is none of our business; uv would warn about it.
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile \
+	  | while read -r make target text; do printf '%s %-7s %s\n' "$$make" "$$target" "$$text"; done
+
+setup: .venv/.ready ## install everything into .venv
+	@:
+
+# Exit codes of the command: 0 all KPIs pass, 1 one failed, 4 an environment was unreachable, 5 inconclusive: the report
+# is written and says so. 3 (a cell failed or timed out) leaves a report too, but not the one asked for: it fails here.
+# That there is a new page is looked up, because Python also ends with 1 when it crashes.
+report: setup ## measure the cache in two environments and write reports/<run id>/index.html
+	@{ echo; find "$(OUT)" -name index.html 2>/dev/null; } >.venv/.pages; \
+	  .venv/bin/dousell-cache report --env $(ENVS) --profile $(PROFILE) --out "$(OUT)" $(ARGS); \
+	  code=$$?; case $$code in 0|1|4|5) ;; *) exit $$code ;; esac; \
+	  find "$(OUT)" -name index.html 2>/dev/null | grep -qvxFf .venv/.pages \
+	    || { echo 'make report: no report was written' >&2; exit 1; }
+
+test: setup ## run the tests
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: setup ## check style, format and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy $(TYPED)
+
+# Jupyter refuses to start as root unless told so; for anybody else the flag does nothing.
+lab: setup ## open JupyterLab on notebooks/
+	@.venv/bin/jupyter lab --allow-root $(ARGS) notebooks
+
+format: setup ## rewrite the code in the house format, empty the notebooks of outputs
+	@.venv/bin/ruff check --fix-only .
+	@.venv/bin/ruff format .
+	@$(if $(NOTEBOOKS),.venv/bin/nbstripout --keep-id $(NOTEBOOKS),:)
+
+lock: ## write uv.lock and constraints.txt anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
+	@test -n "$(UV)" || { echo 'make lock needs uv: see https://docs.astral.sh/uv/getting-started/installation/' >&2; exit 1; }
+	@"$(UV)" lock $(ARGS)
+	@"$(UV)" export --quiet --locked --all-extras --no-hashes --no-emit-project --no-annotate --no-header \
+	  --output-file constraints.txt
+
+clean: ## remove .venv and what the tools left; reports/ stays
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# No stamp while packages are being installed: what an interrupted run left is made anew by the next one.
+# uv takes the lock as it is (--frozen): checked against your own index it would look out of date. A test checks it.
+.venv/.ready: pyproject.toml uv.lock constraints.txt
+	@$(if $(HEALTHY),,rm -rf .venv;) rm -f $@
+ifneq ($(UV),)
+	@test -d .venv || { python=$$($(find-python)); \
+	  test -n "$(PYTHON)" && test -z "$$python" && { $(no-python); }; \
+	  "$(UV)" venv --quiet \
+	    --python "$${python:->=$(lastword $(PYTHONS)),<=$(firstword $(PYTHONS)).99}" .venv; }
+	@echo '→ uv installs the packages of uv.lock into .venv'
+	@UV_PROJECT_ENVIRONMENT=.venv "$(UV)" sync $$(test -t 2 || echo --quiet) --frozen --all-extras && pwd -P >$@
+else
+	@test -x .venv/bin/pip || { python=$$($(find-python)); \
+	  test -n "$$python" || { $(no-python); }; \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || { $(no-venv); }; \
+	  echo "→ $$("$$python" --version) makes .venv"; \
+	  "$$python" -m venv --clear .venv; }
+	@echo '→ pip installs the packages of constraints.txt into .venv, a dot for each: minutes the first time'
+	@{ .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[lab,dev]' \
+	    && pwd -P >$@; } \
+	  | while read -r word next _; do case "$$word $$next" in \
+	      'Installing collected') printf '\n→ unpacking them';; Collecting*) printf .;; esac; done; \
+	  echo; test -f $@
+endif
+	@.venv/bin/python -m dousell_cache.local.postgrest || : without it, reports read PostgreSQL directly and say so

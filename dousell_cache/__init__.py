@@ -1,0 +1,38 @@
+"""Cache-aside on Redis, Valkey or Upstash: measured, tuned, watched, with promises that are proved.
+
+>>> from dousell_cache import connect
+>>> cache = connect()
+>>> rows = cache.get_or_set("all_properties", load_properties, ttl=300)
+"""
+
+from .cache import AsyncCache, Cache, connect, connect_async
+from .environments import Environment, detect
+from .errors import (
+    CacheError,
+    CacheUnavailable,
+    ConfigurationError,
+    EncodingError,
+    LockBusy,
+    LockLost,
+    LockUnavailable,
+)
+from .flows import MISSING
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MISSING",
+    "AsyncCache",
+    "Cache",
+    "CacheError",
+    "CacheUnavailable",
+    "ConfigurationError",
+    "EncodingError",
+    "Environment",
+    "LockBusy",
+    "LockLost",
+    "LockUnavailable",
+    "connect",
+    "connect_async",
+    "detect",
+]

@@ -1,0 +1,57 @@
+"""The ``dousell-cache`` command. Each subcommand has a module of its own, which adds itself and imports its parts late.
+
+Exit codes: 0 all KPIs pass; 1 a KPI or a step failed; 2 wrong usage or parameter; 3 the run failed; 4 an environment
+cannot be reached; 5 inconclusive; 75 another run holds the lock; 130 and 143 for signals.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..env_file import load_env_file
+from ..errors import CacheUnavailable, ConfigurationError
+from . import check, local, report
+
+USAGE, UNREACHABLE, INTERRUPTED = 2, 4, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = parser().parse_args(arguments)
+    load_env_file()
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except ConfigurationError as error:
+        return _complain(str(error), USAGE)
+    except CacheUnavailable as error:
+        return _complain(str(error), UNREACHABLE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not our failure, and nothing must try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    top = argparse.ArgumentParser(
+        prog="dousell-cache",
+        description="Measure, tune and watch a cache-aside on Redis, Valkey or Upstash.",
+        epilog="Exit codes: 0 pass, 1 fail, 2 usage, 3 run failed, 4 unreachable, 5 inconclusive, 75 locked, "
+        "130 and 143 for signals.",
+    )
+    top.add_argument("--version", action="version", version=f"dousell-cache {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (check, report, local):
+        command.add(commands)
+    return top
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"dousell-cache: {sentence}", file=sys.stderr)
+    return code

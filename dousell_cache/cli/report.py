@@ -1,0 +1,180 @@
+"""``dousell-cache report``: execute notebooks in environments and write a page about them."""
+
+import argparse
+import math
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..environments import NAMES
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ..reporting.run import Finished, Request, Stage
+
+_ENVIRONMENTS = "local,vercel"
+_NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside")
+_OUT = "reports"
+_FAILED = 3
+
+
+def add(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "report",
+        help="measure in several environments and write a page about it",
+        description="Execute notebooks in each environment, in a process of its own, and write a folder with a page, "
+        "the executed notebooks, results.json, samples.parquet and status.json.",
+        epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot be "
+        "reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met; 2 wrong usage, nothing was run.",
+    )
+    parser.add_argument(
+        "--env", default=_ENVIRONMENTS, metavar="NAMES", help="separated by commas; default %(default)s"
+    )
+    parser.add_argument(
+        "--notebook",
+        action="append",
+        metavar="NAME",
+        help="a notebook's name or number, or a path; may be repeated; default 00 and 01",
+    )
+    parser.add_argument("--profile", default="quick", metavar="NAME", help="quick or full; default %(default)s")
+    parser.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help="set a notebook's parameter"
+    )
+    parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        help="how long one environment may take, and one cell half of it; default 180 (quick) or 3600 (full)",
+    )
+    parser.add_argument("--json", action="store_true", help="print results.json instead of a line")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check everything, execute, write the report, print where it is; return the exit code."""
+    request = requested(options)
+    from ..reporting.folder import ReportNotWritten
+    from ..reporting.run import run as run_report
+
+    try:
+        with _progress() as observe:
+            finished = run_report(request, Path(options.out), observe=observe)
+    except ReportNotWritten as error:
+        print(f"dousell-cache: {error}", file=sys.stderr)
+        return _FAILED
+    except ConfigurationError:
+        raise
+    except Exception:  # noqa: BLE001 - Python's own exit code, 1, would say that a target is missed
+        traceback.print_exc()
+        return _FAILED
+    print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished))
+    return finished.results.exit_code
+
+
+def requested(options: argparse.Namespace) -> "Request":
+    """Return what the options ask for, everything checked.
+
+    Raises:
+        ConfigurationError: a name is unknown, or a value is of the wrong type or out of range.
+    """
+    from ..reporting import catalog
+    from ..reporting.parameters import resolve_all
+    from ..reporting.run import SECONDS, Request
+
+    environments = _environments(options.env)
+    profile = _known(options.profile, "profile", tuple(SECONDS))
+    notebooks = catalog.find_all(options.notebook or _NOTEBOOKS)
+    declared = {notebook.name: notebook.parameters for notebook in notebooks}
+    parameters = resolve_all(declared, _given(options.parameters), profile)
+    seconds = SECONDS[profile] if options.timeout is None else _seconds(options.timeout)
+    return Request(environments, notebooks, parameters, profile, seconds, _command(options))
+
+
+def _environments(text: str) -> list[str]:
+    names = [_known(name.strip(), "environment", NAMES) for name in text.split(",")]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        message = f"the environment {twice} is asked for twice"
+        raise ConfigurationError(message)
+    return names
+
+
+def _known(word: str, kind: str, names: tuple[str, ...]) -> str:
+    from ..reporting.nearest import suggestion
+
+    if word not in names:
+        message = f'there is no {kind} "{word}": {suggestion(word, names)}'
+        raise ConfigurationError(message)
+    return word
+
+
+def _given(pairs: list[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            message = f'-p "{pair}" must be NAME=VALUE, such as -p requests=500'
+            raise ConfigurationError(message)
+        if name in given:
+            message = f"parameter {name} is given twice"
+            raise ConfigurationError(message)
+        given[name] = value
+    return given
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= 7 * 86_400:
+        message = f'--timeout must be a number of seconds from 1 to a week, not "{text}"'
+        raise ConfigurationError(message)
+    return seconds
+
+
+def _command(options: argparse.Namespace) -> str:
+    words = ["dousell-cache", "report", "--env", options.env, "--profile", options.profile]
+    words += [word for name in options.notebook or () for word in ("--notebook", name)]
+    words += [word for pair in options.parameters for word in ("-p", pair)]
+    words += ["--timeout", options.timeout] if options.timeout else []
+    return shlex.join(words)
+
+
+def _line(finished: "Finished") -> str:
+    from ..reporting.page import WORDS
+
+    results = finished.results
+    word = "stopped" if results.exit_code > 128 else WORDS[results.verdict]
+    each = ", ".join(f"{name} {WORDS[record.verdict]}" for name, record in results.environments.items())
+    return f"{word} ({each}): {_shown(finished.page)}"
+
+
+def _shown(path: Path) -> str:
+    """Return a path as one would type it here: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return str(path.resolve()) if relative.startswith("..") else relative
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[Stage], None]]":
+    """Yield what shows how far the run is: a bar when somebody looks at it, else nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def observe(stage: "Stage") -> None:
+            where = f"{stage.environment} · {stage.notebook or 'getting ready'}"
+            bar.update(task, completed=stage.fraction, description=where)
+
+        yield observe

@@ -1,0 +1,172 @@
+"""Dousell's site as it stands in one environment: its cache, its origin, and what of them is emulated.
+
+Credentials in the environment mean the real service; without them the local cloud stands in, and says so.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache as once
+
+import httpx
+import psycopg
+from postgrest import APIError
+
+from ..cache import AsyncCache, connect_async
+from ..check import PATIENCE, diagnosis
+from ..environments import LOCAL_URL, NAMES, Environment, detect, rest
+from ..errors import CacheError, ConfigurationError
+from ..local import Cloud, LatencyProfile, cloud
+from . import database
+from .origin import Origin, postgres_origin, supabase_origin
+
+_REST_VARIABLES = ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_URL", "KV_REST_API_TOKEN")
+_ORIGIN_FAILURES = (httpx.HTTPError, psycopg.Error)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A cache and an origin, ready to use.
+
+    Args:
+        cache: under a namespace of its own, so that a measurement never meets the site's real keys.
+        origin: what the loaders read.
+        origin_name: which origin it is, in words.
+        emulated: a line for each part imitated on this machine.
+    """
+
+    cache: AsyncCache
+    origin: Origin
+    origin_name: str
+    emulated: tuple[str, ...]
+
+    @property
+    def environment(self) -> Environment:
+        """Where the site runs."""
+        return self.cache.environment
+
+
+@asynccontextmanager
+async def open_site(environment: str, *, patience: float | None = None) -> AsyncIterator[Site]:
+    """Open the site as it stands in an environment.
+
+    Args:
+        environment: ``local``, ``vercel`` or ``dedicated``.
+        patience: seconds a dead cache may cost one call; default as for ``connect``.
+
+    Raises:
+        ConfigurationError: there is no such environment, or its variables make no sense; the message names them.
+    """
+    async with AsyncExitStack() as stack:
+        place = await asyncio.to_thread(cache_environment, environment, os.environ)
+        namespace = f"dousell-lab:{uuid.uuid4().hex[:8]}:"
+        cache = await stack.enter_async_context(await connect_async(place, namespace=namespace, patience=patience))
+        origin, name, origin_emulated = await _open_origin(stack, os.environ)
+        emulated = tuple(line for line in (place.emulated, origin_emulated) if line)
+        yield Site(cache, origin, name, emulated)
+
+
+def cache_environment(name: str, environ: Mapping[str, str]) -> Environment:
+    """Say which cache belongs to an environment, asked for by name; for ``vercel`` without credentials, the emulator.
+
+    Raises:
+        ConfigurationError: there is no such environment, or its variables make no sense.
+    """
+    if name == "vercel":
+        if any(environ.get(variable, "").strip() for variable in _REST_VARIABLES):
+            return detect({**environ, "VERCEL": "1"})
+        stand_in = shared_cloud()
+        latency = stand_in.cache_latency.label if stand_in.cache_latency else "no latency added"
+        return rest(stand_in.upstash_url, stand_in.upstash_token, source="local cloud", emulated=f"Upstash ({latency})")
+    if name == "dedicated":
+        found = detect({**environ, "VERCEL": ""})
+        if found.name == "dedicated":
+            return found
+        message = "REDIS_URL is not set: it says where the dedicated server's Valkey or Redis is"
+        raise ConfigurationError(message)
+    if name == "local":
+        return Environment("local", "tcp", LOCAL_URL, source="default")
+    message = f"there is no environment {name!r}; there are {', '.join(NAMES)}"
+    raise ConfigurationError(message)
+
+
+@once
+def shared_cloud() -> Cloud:
+    """Return this process's hold on the local cloud, with Dousell's data in it; the system lets go when we end.
+
+    ``DOUSELL_CACHE_LATENCY`` and ``DOUSELL_ORIGIN_LATENCY`` say how far away Upstash and Supabase seem to be: the name
+    or spec of a profile, or ``none``; default ``upstash-eu`` and ``supabase-eu``.
+
+    Raises:
+        ConfigurationError: one of them is no latency profile; the message names it.
+    """
+    held = cloud(
+        cache_latency=_latency("DOUSELL_CACHE_LATENCY", "upstash-eu"),
+        origin_latency=_latency("DOUSELL_ORIGIN_LATENCY", "supabase-eu"),
+    )
+    database.load(held.postgres_url)
+    return held
+
+
+def _latency(variable: str, default: str) -> LatencyProfile | None:
+    text = os.environ.get(variable, "").strip() or default
+    try:
+        return None if text == "none" else LatencyProfile.parse(text)
+    except ValueError as error:
+        message = f"{variable}: {error}"
+        raise ConfigurationError(message) from error
+
+
+def preflight(environment: str) -> str | None:
+    """Try an environment's cache and origin once; return the sentence that says why it cannot be reached, or None."""
+    return asyncio.run(_preflight(environment))
+
+
+async def _preflight(environment: str) -> str | None:
+    try:
+        async with open_site(environment, patience=PATIENCE) as site:
+            return await _cache_failure(site) or await _origin_failure(site)
+    except CacheError as error:
+        return str(error)
+    except _ORIGIN_FAILURES as error:
+        return f"the origin does not answer: {type(error).__name__}"
+
+
+async def _cache_failure(site: Site) -> str | None:
+    try:
+        await site.cache.ping()
+    except CacheError as error:
+        return diagnosis(error, site.environment)
+    return None
+
+
+async def _origin_failure(site: Site) -> str | None:
+    try:
+        pages = await site.origin.property_ids(1)
+    except _ORIGIN_FAILURES as error:
+        return f"{site.origin_name} does not answer: {type(error).__name__}; check SUPABASE_URL"
+    except APIError as error:
+        return f"{site.origin_name} refuses to show its properties: {error.message}; check SUPABASE_KEY"
+    return None if pages else f"{site.origin_name} holds no published property"
+
+
+async def _open_origin(stack: AsyncExitStack, environ: Mapping[str, str]) -> tuple[Origin, str, str]:
+    """Return the origin, its name, and what of it is emulated."""
+    url, key = environ.get("SUPABASE_URL", "").strip(), environ.get("SUPABASE_KEY", "").strip()
+    if bool(url) != bool(key):
+        absent, present = ("SUPABASE_KEY", "SUPABASE_URL") if url else ("SUPABASE_URL", "SUPABASE_KEY")
+        message = f"{absent} is not set although {present} is"
+        raise ConfigurationError(message)
+    if url:
+        return await stack.enter_async_context(supabase_origin(url, key)), "Supabase", ""
+    stand_in = await asyncio.to_thread(shared_cloud)
+    distance = stand_in.origin_latency.label if stand_in.origin_latency else "no latency added"
+    if stand_in.supabase_url:
+        opened = supabase_origin(stand_in.supabase_url, stand_in.supabase_anon_key)
+        return await stack.enter_async_context(opened), "local Supabase (PostgREST)", f"Supabase ({distance})"
+    direct = postgres_origin(stand_in.postgres_url, stand_in.origin_latency)
+    name = "PostgreSQL directly, for want of PostgREST"
+    return await stack.enter_async_context(direct), name, f"Supabase ({distance}; read from PostgreSQL directly)"

@@ -1,0 +1,90 @@
+"""Errors, sorted by whose fault they are: yours, the network's, another holder's.
+
+A foreign library's exception never leaves this package: each transport maps it here, at its edge, and keeps the
+original as the cause. No message carries a credential.
+"""
+
+__all__ = [
+    "CacheError",
+    "CacheUnavailable",
+    "CommandRefused",
+    "ConfigurationError",
+    "EncodingError",
+    "LockBusy",
+    "LockLost",
+    "LockUnavailable",
+    "refusal",
+]
+
+
+class CacheError(Exception):
+    """Base of every error this package raises."""
+
+
+class ConfigurationError(CacheError, ValueError):
+    """Yours: a setting or an argument makes no sense; the message names it and says what would."""
+
+
+class EncodingError(CacheError, TypeError):
+    """Yours: a value has no JSON form, so it cannot be stored."""
+
+
+class CacheUnavailable(CacheError):
+    """The network's: no server answered in time, or it answered that it cannot serve now."""
+
+
+class CommandRefused(CacheError):
+    """The server understood a command and said no.
+
+    Args:
+        code: the first word of the server's error, such as ``WRONGTYPE`` or ``NOSCRIPT``.
+        message: the server's whole sentence.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LockBusy(CacheError):
+    """Another holder's: somebody else has the lock."""
+
+
+class LockUnavailable(CacheError):
+    """The network's: nobody could say whether the lock is free, so it is not granted."""
+
+
+class LockLost(CacheError):
+    """The lock was ours and its validity is over."""
+
+
+# A server that answers one of these is alive, but no cache for us: its callers go to the origin.
+_CANNOT_SERVE = frozenset(
+    {
+        "CLUSTERDOWN",
+        "DENIED",
+        "LOADING",
+        "MASTERDOWN",
+        "MISCONF",
+        "NOAUTH",
+        "NOPERM",
+        "OOM",
+        "READONLY",
+        "TRYAGAIN",
+        "WRONGPASS",
+    }
+)
+# Upstash says these with the general code ERR; they are about the account, whatever the command.
+_ACCOUNT_LIMITS = (
+    "max daily request limit exceeded",
+    "max requests limit exceeded",
+    "max concurrent connections exceeded",
+    "DB capacity quota exceeded",
+)
+
+
+def refusal(code: str, message: str) -> CacheError:
+    """Sort a server's error reply: unable to serve at all, or this command refused."""
+    if code in _CANNOT_SERVE or any(limit in message for limit in _ACCOUNT_LIMITS):
+        return CacheUnavailable(f"the server cannot serve: {message}")
+    return CommandRefused(code, message)

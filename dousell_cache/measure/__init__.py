@@ -1,0 +1,28 @@
+"""Measurement that can be trusted: seeded schedules, open-loop load, intervals, verdicts, results."""
+
+from .cache_aside import CacheAside, Plan, measure_cache_aside
+from .connection import ConnectionTest, check_connection
+from .kpis import KPIS, Kpi, Verdict, judge
+from .load import LoadResult, run_open_loop
+from .result import Result, publish
+from .stats import Interval
+from .workload import Schedule, zipf_ranks
+
+__all__ = [
+    "KPIS",
+    "CacheAside",
+    "ConnectionTest",
+    "Interval",
+    "Kpi",
+    "LoadResult",
+    "Plan",
+    "Result",
+    "Schedule",
+    "Verdict",
+    "check_connection",
+    "judge",
+    "measure_cache_aside",
+    "publish",
+    "run_open_loop",
+    "zipf_ranks",
+]

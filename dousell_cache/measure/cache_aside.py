@@ -1,0 +1,226 @@
+"""What a cache-aside is worth: the same pages read from the origin alone, and through the cache.
+
+The reads are open-loop, one task each, and every one is timed from its intended start. The first read of each page
+finds nothing, so a run contains its own cold start; it is shown, never cut.
+"""
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from ..dousell.origin import Origin
+from ..dousell.site import Site
+from ..events import Event, Read
+from ..policy import ttl_ms
+from .kpis import KPIS, Verdict, judge
+from .load import LoadResult, run_open_loop
+from .result import LatencyRow, Result, this_host, utc_now
+from .stats import Interval, ratio_of_means, share
+from .workload import Schedule, zipf_ranks
+
+_REQUESTS = {"quick": 2_000, "full": 50_000}
+_RATE = 150.0  # requests per second: half of what one Python process and the REST emulator carry on a small machine
+_ORIGIN_CALLS = {"quick": 40, "full": 400}
+_ORIGIN_RATE = 20.0
+
+# Each read is a task of its own, and a task's context is its own: the last outcome set in it is its read's.
+_OUTCOME: ContextVar[str] = ContextVar("outcome", default="error")
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure; equal plans ask for the same pages at the same times.
+
+    Args:
+        requests: how many reads; None for what the profile says (2,000 quick, 50,000 full).
+        ttl: seconds an entry lives.
+        keys: how many different pages are asked for.
+        skew: how much the reads concentrate on a few of them; 1 is typical of pages.
+        seed: of the arrivals and of the choice of pages.
+        profile: ``quick`` or ``full``.
+
+    Raises:
+        ValueError: a value makes no sense; the message names it.
+    """
+
+    requests: int | None = None
+    ttl: float = 300.0
+    keys: int = 20
+    skew: float = 1.0
+    seed: int = 1
+    profile: str = "quick"
+
+    def __post_init__(self) -> None:
+        if self.profile not in _REQUESTS:
+            message = f"there is no profile {self.profile!r}; there are {', '.join(_REQUESTS)}"
+            raise ValueError(message)
+        if self.requests is not None and self.requests < 1:
+            message = f"requests must be 1 or more, or None for what the profile says, not {self.requests}"
+            raise ValueError(message)
+        ttl_ms(self.ttl)
+        zipf_ranks(self.keys, 0, skew=self.skew, seed=self.seed)
+
+    @property
+    def schedule(self) -> Schedule:
+        """When the reads start: Poisson arrivals."""
+        return Schedule.poisson(_RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
+
+    @property
+    def origin_schedule(self) -> Schedule:
+        """When the origin alone is read, as the base of the speedup."""
+        return Schedule.poisson(_ORIGIN_RATE, seed=self.seed, requests=_ORIGIN_CALLS[self.profile])
+
+
+@dataclass(frozen=True, eq=False)
+class CacheAside:
+    """A measured run.
+
+    Args:
+        site: where it was measured.
+        plan: what was asked.
+        started: UTC.
+        seconds: how long it took.
+        origin: the reads of the origin alone.
+        reads: the reads through the cache.
+    """
+
+    site: Site
+    plan: Plan
+    started: str
+    seconds: float
+    origin: LoadResult
+    reads: LoadResult
+
+    @property
+    def figures(self) -> dict[str, Interval]:
+        """Hit rate, percentiles of the response, speedup (origin mean ÷ mean of all reads), each with its interval."""
+        outcomes = np.array(self.reads.outcomes)
+        return {
+            "hit_rate": share(outcomes == "hit"),
+            "p50_ms": self.reads.percentile(50),
+            "p95_ms": self.reads.percentile(95),
+            "speedup": ratio_of_means(self.origin.response_ms, self.reads.response_ms),
+        }
+
+    @property
+    def latency(self) -> list[LatencyRow]:
+        """A row for the origin alone, one for every outcome that occurred, and one for all reads."""
+        outcomes = np.array(self.reads.outcomes)
+        times = self.reads.response_ms
+        rows = [_row("origin alone", self.origin.response_ms)]
+        rows += [_row(outcome, times[outcomes == outcome]) for outcome in sorted(set(self.reads.outcomes))]
+        return [*rows, _row("all reads", times)]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The figures against their targets."""
+        figures = self.figures
+        return [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
+
+    @property
+    def reading(self) -> str:
+        """What the run says, in plain sentences."""
+        figures, counts = self.figures, self.reads.counts
+        count = f"{len(self.reads.outcomes):,} reads of {self.plan.keys} pages in {self.seconds:.0f} s"
+        hits, speedup = f"{figures['hit_rate'].value:.1%}", f"{figures['speedup'].value:.1f}"
+        lines = [
+            f"{count}, {self.site.environment.address} in front of {self.site.origin_name}.",
+            f"{hits} were hits; on average a read was answered {speedup} times as fast as by the origin alone.",
+        ]
+        if counts.get("bypass"):
+            lines.append(f"The cache could not serve {counts['bypass']:,} of them: the origin answered instead.")
+        if self.reads.errors:
+            lines.append(f"{counts.get('error', 0):,} failed, the first with {self.reads.errors[0]}")
+        lines += [f"Emulated on this machine: {part}." for part in self.site.emulated]
+        return "\n".join(lines)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """Every request, a row each: path, intended start (s), response and service time (ms), outcome."""
+        return pd.concat(
+            [_frame("origin", self.plan.origin_schedule, self.origin), _frame("cache", self.plan.schedule, self.reads)],
+            ignore_index=True,
+        )
+
+    @property
+    def result(self) -> Result:
+        """The run as it is published."""
+        return Result(
+            notebook="01_measure_cache_aside",
+            environment=self.site.environment.name,
+            cache=self.site.environment.address,
+            origin=self.site.origin_name,
+            emulated=list(self.site.emulated),
+            started=self.started,
+            seconds=round(self.seconds, 3),
+            parameters={**msgspec.structs.asdict(self.plan), "schedule": self.plan.schedule.digest},
+            figures=self.figures,
+            outcomes=self.reads.counts,
+            latency=self.latency,
+            verdicts=self.verdicts,
+            host=this_host(),
+        )
+
+
+async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, int], None] | None = None) -> CacheAside:
+    """Read Dousell's property pages from the origin alone, then through the cache.
+
+    Args:
+        site: an open site; its cache is used under the site's own namespace.
+        plan: what to ask for.
+        progress: called with (started, scheduled) while the cache is read.
+
+    Raises:
+        ValueError: the plan asks for more pages than there are.
+    """
+    started, clock = utc_now(), time.monotonic()
+    pages = await site.origin.property_ids(plan.keys)
+    if len(pages) < plan.keys:
+        message = f"keys={plan.keys} asks for more pages than the origin has: {len(pages)}"
+        raise ValueError(message)
+    origin = await run_open_loop(plan.origin_schedule, _origin_reader(site.origin, pages))
+    schedule = plan.schedule
+    asked = [pages[rank] for rank in zipf_ranks(plan.keys, len(schedule), skew=plan.skew, seed=plan.seed)]
+    unsubscribe = site.cache.subscribe(_note_outcome)
+    try:
+        reads = await run_open_loop(schedule, _cache_reader(site, asked, plan.ttl), progress=progress)
+    finally:
+        unsubscribe()
+    return CacheAside(site, plan, started, time.monotonic() - clock, origin, reads)
+
+
+def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:
+    async def read(index: int) -> str:
+        await origin.property(pages[index % len(pages)])
+        return "origin"
+
+    return read
+
+
+def _cache_reader(site: Site, asked: list[int], ttl: float) -> Callable[[int], Any]:
+    async def read(index: int) -> str:
+        page = asked[index]
+        await site.cache.get_or_set(f"detail:{page}", lambda: site.origin.property(page), ttl=ttl)
+        return _OUTCOME.get()
+
+    return read
+
+
+def _note_outcome(event: Event) -> None:
+    if isinstance(event, Read):
+        _OUTCOME.set(event.outcome)
+
+
+def _row(path: str, times: Any) -> LatencyRow:
+    p50, p95 = np.percentile(times, [50, 95])
+    return LatencyRow(path, len(times), round(float(times.mean()), 3), round(float(p50), 3), round(float(p95), 3))
+
+
+def _frame(path: str, schedule: Schedule, load: LoadResult) -> pd.DataFrame:
+    columns = {"path": path, "intended_s": schedule.times, "response_ms": load.response_ms}
+    return pd.DataFrame({**columns, "service_ms": load.service_ms, "outcome": load.outcomes})

@@ -1,0 +1,73 @@
+"""Where a number lies on a line, in percent of its width: the arithmetic behind the page's small drawings. Pure."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..measure.kpis import Verdict
+from ..measure.result import LatencyRow
+
+
+@dataclass(frozen=True)
+class Bullet:
+    """A figure against its target, as positions from 0 to 100.
+
+    Args:
+        value: the figure.
+        low: the lower end of its interval; the figure itself when there is none.
+        high: the upper end.
+        target: the target.
+        above: whether the good side is to the right of it.
+    """
+
+    value: float
+    low: float
+    high: float
+    target: float
+    above: bool
+
+
+def bullet(verdict: Verdict) -> Bullet:
+    """Place a figure and its target on one line that shows both well."""
+    figure, kpi = verdict.figure, verdict.kpi
+    low = figure.value if figure.low is None else figure.low
+    high = figure.value if figure.high is None else figure.high
+    left, right = _window(low, high, kpi.target) if kpi.unit == "%" else (0.0, 1.25 * max(high, kpi.target))
+
+    def place(number: float) -> float:
+        return round(min(100.0, max(0.0, (number - left) / (right - left) * 100)), 2)
+
+    return Bullet(place(figure.value), place(low), place(high), place(kpi.target), kpi.direction == "above")
+
+
+def _window(low: float, high: float, target: float) -> tuple[float, float]:
+    """Return the part of the axis of shares that is worth showing: from a bit below everything, at most to 100 %."""
+    left, right = min(low, target), max(high, target)
+    room = 0.1 + (right - left) / 2
+    return max(0.0, left - room), min(1.0, right + room)
+
+
+class LogScale:
+    """A logarithmic axis that holds every row's P50 and P95 and starts at a whole decade.
+
+    Args:
+        rows: what is to be shown on it; those without a positive time are not.
+    """
+
+    def __init__(self, rows: Iterable[LatencyRow]) -> None:
+        times = [time for row in rows for time in (row.p50, row.p95) if time > 0] or [1.0]
+        self._first = math.floor(math.log10(min(times)))
+        self._last = max(self._first + 1.0, math.log10(1.25 * max(times)))
+
+    def place(self, ms: float) -> float:
+        """Return the position of a time, from 0 to 100."""
+        if ms <= 0:
+            return 0.0
+        share = (math.log10(ms) - self._first) / (self._last - self._first)
+        return round(min(1.0, max(0.0, share)) * 100, 2)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Position and label of each decade."""
+        exponents = range(self._first, math.floor(self._last) + 1)
+        return [(self.place(10.0**exponent), f"{10.0**exponent:,g}") for exponent in exponents]

@@ -1,0 +1,37 @@
+"""How a kernel is reached and kept in its place: over sockets in a folder of its own, with no settings of the user's.
+
+Over TCP, kernels that start at the same time can be given the same port, and everybody on the machine can connect.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from traitlets.config import Config
+
+_SOCKET_LIMIT = 100  # a unix socket's whole path: 108 bytes on Linux, 104 on macOS
+_SUFFIX = len("-10")
+_SHUTDOWN_SECONDS = 4.0  # half of it politely, half after SIGTERM; then SIGKILL
+
+
+def connection(prefix: Path) -> Config:
+    """Return the kernel manager's settings.
+
+    Args:
+        prefix: where its sockets may be, an absolute path. Where there are no such sockets (Windows), or it is too long
+            for one, the kernel is reached over TCP.
+    """
+    settings = Config(KernelManager={"shutdown_wait_time": _SHUTDOWN_SECONDS})
+    if sys.platform != "win32" and len(os.fsencode(prefix)) + _SUFFIX <= _SOCKET_LIMIT:
+        settings.KernelManager.update({"transport": "ipc", "ip": str(prefix)})
+    return settings
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Return the environment variables that keep a kernel's own files in a folder, and the user's settings out."""
+    return {
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(folder / "settings"),
+        "IPYTHONDIR": str(folder / "settings"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }

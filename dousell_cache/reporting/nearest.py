@@ -1,0 +1,13 @@
+"""The nearest valid name: what a sentence about an unknown name ends with. Pure."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggestion(word: str, names: Iterable[str]) -> str:
+    """Return ``did you mean "x"?`` for the name most like the word, or the list of names when none is like it."""
+    known = list(names)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"there are {', '.join(known)}" if known else "there are none"

@@ -1,0 +1,212 @@
+"""The parameters of each notebook: one schema, by which text is parsed strictly and the notebooks' cells are checked.
+
+papermill guesses types and goes on with a mere warning when a name is unknown; a run that is to be compared with others
+must not depend on a guess. So every value is parsed here, by its declared type, before a kernel starts. Pure.
+"""
+
+import ast
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ..environments import NAMES
+from ..errors import ConfigurationError
+from .nearest import suggestion
+
+Value = str | int | float | bool | None
+
+PROFILES = ("quick", "full")
+_SECRET = re.compile(r"(^|_)(password|passwd|secret|token|credentials?|api_?key)($|_)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a notebook.
+
+    Args:
+        name: as in the notebook.
+        type: ``str``, ``int``, ``float``, ``bool`` or ``Optional[int]``: those that papermill's own help understands.
+        default: its value when none is given.
+        help: what it is, with its unit.
+        low: the smallest number allowed.
+        high: the largest.
+        choices: the only words allowed.
+    """
+
+    name: str
+    type: str
+    default: Value
+    help: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The parameter as a notebook's ``parameters`` cell has to declare it."""
+        default = f'"{self.default}"' if isinstance(self.default, str) else repr(self.default)
+        return f"{self.name}: {self.type} = {default}  # {self.help}"
+
+    def parse(self, text: str) -> Value:
+        """Read a value from text, by the declared type alone.
+
+        Raises:
+            ConfigurationError: the text is no such value, or it is out of range.
+        """
+        example, parse = _TYPES[self.type]
+        try:
+            value = parse(text)
+        except ValueError:
+            message = f'parameter {self.name} must be {example}, not "{text}"'
+            raise ConfigurationError(message) from None
+        self._check(value, text)
+        return value
+
+    def _check(self, value: Value, text: str) -> None:
+        if self.choices and value not in self.choices:
+            message = f'there is no {self.name} "{text}": {suggestion(text, self.choices)}'
+            raise ConfigurationError(message)
+        if isinstance(value, (int, float)) and not self.low <= value <= self.high:
+            message = f"parameter {self.name} must be between {self.low:,g} and {self.high:,g}, not {text}"
+            raise ConfigurationError(message)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if "_" in text or not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _truth(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(text)
+    return text == "true"
+
+
+def _whole_or_none(text: str) -> int | None:
+    return None if text == "none" else _whole(text)
+
+
+# What a value should look like, for messages; and how it is read.
+_TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
+    "str": ("text", str),
+    "int": ("a whole number such as 40", _whole),
+    "float": ("a number such as 0.5", _number),
+    "bool": ("true or false", _truth),
+    "Optional[int]": ("a whole number such as 500, or none", _whole_or_none),
+}
+
+_ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
+_SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
+
+SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
+    {
+        "00_check_connection": (_ENVIRONMENT,),
+        "01_measure_cache_aside": (
+            _ENVIRONMENT,
+            Parameter(
+                "requests", "Optional[int]", None, "how many reads; None for what the profile says", 100, 1_000_000
+            ),
+            Parameter("ttl", "float", 300.0, "seconds an entry lives", 0.001, 315_360_000),
+            Parameter("keys", "int", 20, "how many different pages are asked for", 1, 1_000),
+            Parameter("skew", "float", 1.0, _SKEW, 0, 5),
+            Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
+            Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES),
+        ),
+    }
+)
+"""What each notebook of this suite takes. A test holds their ``parameters`` cells to it."""
+
+
+def resolve(notebook: str, given: Mapping[str, str], declared: Iterable[Parameter] | None = None) -> dict[str, Value]:
+    """Return every parameter of a notebook with its value: the one given, else the default.
+
+    Args:
+        notebook: its name, for messages and to find its schema.
+        given: name → text, as typed.
+        declared: the parameters of a notebook that is not of this suite; default: the schema's.
+
+    Raises:
+        ConfigurationError: a name is unknown, a value is of the wrong type or out of range, or a secret is given.
+    """
+    known = {parameter.name: parameter for parameter in (SCHEMAS[notebook] if declared is None else declared)}
+    for name in given:
+        if name not in known:
+            message = f'notebook {notebook} has no parameter "{name}": {suggestion(name, known)}'
+            raise ConfigurationError(message)
+        if _SECRET.search(name):
+            message = f"{name} would be written into the report: hand secrets over in environment variables"
+            raise ConfigurationError(message)
+    return {name: known[name].parse(given[name]) if name in given else known[name].default for name in known}
+
+
+def resolve_all(
+    declared: Mapping[str, Iterable[Parameter]], given: Mapping[str, str], profile: str
+) -> dict[str, dict[str, Value]]:
+    """Return the parameters of several notebooks; each takes those of the given ones that it has.
+
+    Args:
+        declared: the parameters of each notebook.
+        given: name → text, as typed, for all of them.
+        profile: for the notebooks that have a ``profile``.
+
+    Raises:
+        ConfigurationError: as :func:`resolve`, or no notebook has a given parameter, or it has an option of its own.
+    """
+    known = {notebook: list(parameters) for notebook, parameters in declared.items()}
+    _check_names(known, given)
+    given = {**given, "profile": profile}
+    return {
+        notebook: resolve(notebook, {p.name: given[p.name] for p in parameters if p.name in given}, parameters)
+        for notebook, parameters in known.items()
+    }
+
+
+def _check_names(declared: Mapping[str, Iterable[Parameter]], given: Mapping[str, str]) -> None:
+    names = {parameter.name for parameters in declared.values() for parameter in parameters}
+    for name in given:
+        if name in {"environment", "profile"}:
+            option = {"environment": "--env", "profile": "--profile"}[name]
+            message = f"parameter {name} is set by {option}"
+            raise ConfigurationError(message)
+        if name not in names:
+            message = f'no notebook here has a parameter "{name}": {suggestion(name, sorted(names))}'
+            raise ConfigurationError(message)
+
+
+def declared_in(source: str) -> tuple[Parameter, ...]:
+    """Read the parameters that a notebook's ``parameters`` cell declares, for notebooks that are not of this suite.
+
+    Args:
+        source: the cell; ``name: type = value`` and ``name = value`` with a literal value are understood, else skipped.
+
+    Raises:
+        SyntaxError: the cell is not Python.
+    """
+    found = (_declaration(statement) for statement in ast.parse(source).body)
+    return tuple(parameter for parameter in found if parameter)
+
+
+def _declaration(statement: ast.stmt) -> Parameter | None:
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
+            kind = ast.unparse(annotation)
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            kind = ""
+        case _:
+            return None
+    try:
+        default = ast.literal_eval(value)
+    except ValueError:
+        return None
+    kind = kind or type(default).__name__
+    return Parameter(name, kind, default) if kind in _TYPES else None

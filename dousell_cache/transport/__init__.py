@@ -1,0 +1,1 @@
+"""How a command reaches a server: one port (:mod:`.port`), one module for each way."""

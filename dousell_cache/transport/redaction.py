@@ -1,0 +1,33 @@
+"""Redaction: what a server or a client library quotes of a credential never gets further than its transport."""
+
+from collections.abc import Iterator
+
+
+class Redaction:
+    """Take credentials out of errors.
+
+    Args:
+        secrets: the credentials; empty ones are ignored.
+    """
+
+    def __init__(self, *secrets: str | None) -> None:
+        self._secrets = tuple(secret for secret in secrets if secret)
+
+    def text(self, error: BaseException) -> str:
+        """Return an error's text without the credentials."""
+        told = str(error)
+        for secret in self._secrets:
+            told = told.replace(secret, "***")
+        return told
+
+    def cause(self, error: BaseException) -> BaseException | None:
+        """Return the error, fit to be the cause of another; None if it, or what it came from, quotes a credential."""
+        quoted = any(self.text(link) != str(link) for link in chain(error))
+        return None if quoted else error
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk from an error to what it came from, as a traceback shows it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,129 @@
+"""Servers for every test: real ones, started on first use, private to this test session, gone when it ends."""
+
+import inspect
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dousell_cache import local
+from dousell_cache.local import process, runtime, valkey
+
+# Test modules import these names for the type checker only: ``if TYPE_CHECKING: from .conftest import …``.
+WaitUntil = Callable[[Callable[[], bool]], None]
+
+_SECONDS = 20.0  # a deadline for a laden machine, never a wait
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not true after {_SECONDS:g} s: {inspect.getsource(condition).strip()}"
+        time.sleep(0.01)
+
+
+def _stopped(folder: Path) -> bool:
+    lock = runtime.open_lock(folder / "supervisor")
+    try:
+        return runtime.try_lock(lock)
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _runtime_folder() -> Iterator[Path]:
+    base = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))  # short, for the unix sockets
+    base.chmod(0o711)  # open to the user that root's PostgreSQL runs as
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(runtime.BASE_VARIABLE, str(base))
+        yield base
+    _wait_until(lambda: all(_stopped(folder) for folder in base.iterdir()))
+    shutil.rmtree(base)
+
+
+class FreeValkey:
+    """A Valkey of one test's own, which it may kill, pause and restart on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (self.port,) = process.free_ports(1)
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.socket = str(valkey.socket_path(folder))
+        self._start()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._child.pid
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a crash would."""
+        self._child.popen.kill()
+        self._child.popen.wait()
+
+    def pause(self) -> None:
+        """Freeze it: connections open, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after a pause."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Kill it if it runs, and start an empty one on the same port."""
+        self.kill()
+        self._start()
+
+    def _start(self) -> None:
+        self._child = valkey.start(valkey.server_path(), self.folder, self.port)
+        valkey.wait_ready(self._child, self.folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_runtime() -> Iterator[Path]:
+    """A runtime folder of this session's own, so that no test meets a developer's servers."""
+    with _runtime_folder() as base:
+        yield base
+
+
+@pytest.fixture
+def private_runtime() -> Iterator[Path]:
+    """A runtime folder of this test's own; the test ends only when every supervisor in it has."""
+    with _runtime_folder() as base:
+        yield base
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> WaitUntil:
+    """A function that waits for a condition and fails the test if it does not come true in time."""
+    return _wait_until
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """The URL of a Valkey shared by the session's tests: use keys of your own, never flush it."""
+    with local.embedded() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[local.Cloud]:
+    """A cloud without latency, shared by the session's tests: use keys and tables of your own."""
+    with local.cloud() as servers:
+        yield servers
+
+
+@pytest.fixture
+def free_valkey() -> Iterator[FreeValkey]:
+    """A Valkey of this test's own, to be maltreated."""
+    folder = Path(tempfile.mkdtemp(prefix="dv-", dir="/tmp"))
+    server = FreeValkey(folder)
+    yield server
+    server.kill()
+    shutil.rmtree(folder)

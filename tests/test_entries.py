@@ -1,0 +1,182 @@
+"""What is stored: plain JSON, the same for a hit and a miss, and anything else is no entry of ours."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from dousell_cache import ConfigurationError, EncodingError
+from dousell_cache.entries import Entry, checked_type, decode, encode
+
+
+@dataclass
+class Owner:
+    """A dataclass within another."""
+
+    name: str
+    since: date
+
+
+@dataclass
+class Property:
+    """A row as Dousell would type it."""
+
+    id: UUID
+    rent: Decimal
+    owner: Owner
+    seen: datetime | None = None
+
+
+class City(Enum):
+    """An enumeration."""
+
+    DAKAR = "Dakar"
+
+
+class Point(NamedTuple):
+    """A tuple with names."""
+
+    latitude: float
+    longitude: float
+
+
+class Tag(msgspec.Struct):
+    """A msgspec Struct."""
+
+    name: str
+
+
+VILLA = Property(
+    UUID(int=7), Decimal("350000.50"), Owner("Awa Ndiaye", date(2020, 2, 29)), datetime(2025, 1, 1, 12, tzinfo=UTC)
+)
+
+
+@pytest.mark.parametrize(
+    "value", [None, 0, "", [], {}, False, "123", 123, 1.5, "null", "Thiès 🏠", "\x00", [None, [0]], {"a": {"b": None}}]
+)
+def test_json_values_come_back_as_they_were(value: object) -> None:
+    """Every JSON value comes back equal and of the same type, the empty ones and the number-like text included."""
+    entry = decode(encode(value))
+    assert entry is not None
+    assert entry.value == value
+    assert type(entry.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [
+        (date(2024, 2, 29), date),
+        (datetime(2025, 1, 1, tzinfo=UTC), datetime),
+        (timedelta(days=1, seconds=2), timedelta),
+        (Decimal("0.10"), Decimal),
+        (UUID(int=1), UUID),
+        (b"\x00\xff", bytes),
+        ((1, "a"), tuple[int, str]),
+        ({1, 2}, set[int]),
+        ({1: "a"}, dict[int, str]),
+        (City.DAKAR, City),
+        (Point(14.7, -17.4), Point),
+        (Tag("villa"), Tag),
+        (VILLA, Property),
+        ([VILLA], list[Property]),
+        (None, Property | None),
+    ],
+)
+def test_typed_values_come_back_as_they_were(value: object, type_: Any) -> None:
+    """With its type named, a value that JSON only approximates comes back equal and of the same type."""
+    entry = decode(encode(value), type_)
+    assert entry is not None
+    assert entry.value == value
+    assert type(entry.value) is type(value)
+
+
+def test_the_stored_form_is_plain_json() -> None:
+    """Any language can read an entry: a JSON object with the value and the milliseconds it took to load."""
+    stored = encode({"city": "Thiès", "at": date(2025, 1, 2)}, 312.41789)
+    assert json.loads(stored) == {"value": {"city": "Thiès", "at": "2025-01-02"}, "load_ms": 312.418}
+
+
+@pytest.mark.parametrize(
+    "value", [object(), 1j, lambda: None, iter([1]), {(1, 2): 3}, "\ud800", [object()], ..., range(3)]
+)
+def test_what_has_no_json_form_is_refused(value: object) -> None:
+    """A value without a JSON form is an EncodingError that names its type."""
+    with pytest.raises(EncodingError, match=f"type {type(value).__name__} cannot be stored as JSON"):
+        encode(value)
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    """Endless nesting ends in an EncodingError, not in a crash."""
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(EncodingError):
+        encode(endless)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"123",
+        b"plain text",
+        b"\xff\xfe",
+        b"\x80\x04\x95pickle",
+        b'{"value": 1}',
+        b'{"load_ms": 1}',
+        b'{"value": 1, "load_ms": "soon"}',
+        b'{"value": 1, "load_ms": 1} trailing',
+        b'{"value": "\\ud800", "load_ms": 1}',
+        b'{"value": ' + b"[" * 100_000,
+        b'{"value": ' + b"[" * 100_000 + b"]" * 100_000 + b', "load_ms": 1}',
+    ],
+)
+def test_what_is_not_an_entry_decodes_to_nothing(stored: bytes) -> None:
+    """Broken, foreign or hostile bytes under a key are no entry, and never an exception."""
+    assert decode(stored) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [("x", int), (1, str), ({"id": 1}, Property), ([[]], set[Any]), ([1], tuple[int, int]), (None, int), ("x", Owner)],
+)
+def test_an_entry_of_another_type_decodes_to_nothing(value: object, type_: Any) -> None:
+    """An entry that does not fit the type asked for is no entry: its reader loads anew."""
+    assert decode(encode(value), type_) is None
+
+
+def test_fields_of_a_later_version_are_ignored() -> None:
+    """A process of an older version reads the entries of a newer one."""
+    assert decode(b'{"value": 1, "load_ms": 2.5, "tags": {"city": "x"}}') == Entry(1, 2.5)
+
+
+@pytest.mark.parametrize("type_", [int, Property, list[Property], dict[str, Any], Any, object, int | None])
+def test_a_usable_type_is_accepted(type_: Any) -> None:
+    """What JSON can be read back as is returned unchanged."""
+    assert checked_type(type_) is type_
+
+
+@pytest.mark.parametrize("type_", [123, "Property", [int], VILLA, list[int] | list[str], ...])
+def test_a_type_that_is_none_is_refused(type_: Any) -> None:
+    """What is no type, or an ambiguous one, is refused by name, as a ValueError."""
+    with pytest.raises(ConfigurationError, match=r"^type=.* is nothing that JSON can be read back as: "):
+        checked_type(type_)
+
+
+@pytest.mark.parametrize("make", [lambda: [1, [2]], lambda: {"a": [1]}])
+def test_a_decoded_value_is_nobody_elses(make: Callable[[], Any]) -> None:
+    """Two readers of one entry share no object: what one changes, the other does not see."""
+    stored = encode(make())
+    first, second = decode(stored), decode(stored)
+    assert first is not None
+    assert second is not None
+    first.value.clear()
+    assert second.value == make()
