@@ -178,7 +178,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], str], ...] = (
         ("refused", "Connect call failed", "No such file"),
         "nothing listens at {address}: start the server or check {setting}",
     ),
-    (("imeout", "timed out"), "no answer from {address} within {patience:.0f} s: check {setting}{perhaps_tls}"),
+    (("imeout", "timed out"), "no answer from {address} within {patience:g} s: check {setting}{perhaps_tls}"),
     (
         ("not an Upstash",),
         "what answers at {address} is not an Upstash REST endpoint, or one that fails: check {setting}",

@@ -71,6 +71,7 @@ _CANNOT_SERVE = frozenset(
         "OOM",
         "READONLY",
         "TRYAGAIN",
+        "Unauthorized",  # Upstash's word for WRONGPASS
         "WRONGPASS",
     }
 )
@@ -83,8 +84,14 @@ _ACCOUNT_LIMITS = (
 )
 
 
-def refusal(code: str, message: str) -> CacheError:
-    """Sort a server's error reply: unable to serve at all, or this command refused."""
+def refusal(message: str, shown: str) -> CacheError:
+    """Sort a server's error reply: unable to serve at all, or this command refused.
+
+    Args:
+        message: the server's whole sentence; its first word is the code.
+        shown: the same without credentials.
+    """
+    code = message.partition(" ")[0]
     if code in _CANNOT_SERVE or any(limit in message for limit in _ACCOUNT_LIMITS):
-        return CacheUnavailable(f"the server cannot serve: {message}")
-    return CommandRefused(code, message)
+        return CacheUnavailable(f"the server cannot serve: {shown}")
+    return CommandRefused(shown.partition(" ")[0], shown)

@@ -1,13 +1,23 @@
 """Servers that misbehave on purpose: they listen on a real socket, and count what reaches them."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
 Answer = Callable[[bytes], bytes | None]
+Body = bytes | Callable[[Mapping[str, str], bytes], bytes]
 
 
 class Listener:
@@ -15,10 +25,16 @@ class Listener:
 
     Args:
         answer: from the bytes received to those sent back: ``b""`` for silence, ``None`` to hang up.
+        then_hang_up: whether one answer is all it gives.
+        certificate: a file with a key and its certificate, to speak TLS.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, then_hang_up: bool = False, certificate: Path | None = None) -> None:
         self.answer = answer
+        self.then_hang_up = then_hang_up
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if self._tls and certificate:
+            self._tls.load_cert_chain(certificate)
         self.connections = 0
         self.received: list[bytes] = []
         self._open: list[socket.socket] = []
@@ -48,24 +64,32 @@ class Listener:
                 listener.connections += 1
                 listener._open.append(self.request)
                 with suppress(OSError):
-                    listener.talk(self.request)
+                    listener.serve(self.request)
 
         return Handler
 
-    def talk(self, connection: socket.socket) -> None:
-        """Answer until either side hangs up."""
+    def serve(self, connection: socket.socket) -> None:
+        """Talk on a connection, after the handshake if there is to be one."""
+        if not self._tls:
+            return self._talk(connection)
+        with self._tls.wrap_socket(connection, server_side=True) as encrypted:
+            return self._talk(encrypted)
+
+    def _talk(self, connection: socket.socket) -> None:
         while received := connection.recv(65536):
             self.received.append(received)
             answer = self.answer(received)
             if answer is None:
                 return
             connection.sendall(answer)
+            if self.then_hang_up:
+                return
 
 
 @contextmanager
-def listening(answer: Answer) -> Iterator[Listener]:
+def listening(answer: Answer, *, then_hang_up: bool = False, certificate: Path | None = None) -> Iterator[Listener]:
     """Run a listener for the length of a block."""
-    listener = Listener(answer)
+    listener = Listener(answer, then_hang_up, certificate)
     with _serving(listener.server):
         yield listener
         listener.hang_up()
@@ -76,18 +100,35 @@ def silence(_: bytes) -> bytes:
     return b""
 
 
+def self_signed(path: Path) -> Path:
+    """Write a key and its certificate for 127.0.0.1, which nobody has reason to trust, and return the file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
 class Endpoint:
     """An HTTP server that answers every POST alike.
 
     Args:
         status: the response's status.
         body: the response's body; a function of the request's headers and body, to answer with what was sent.
-        content_type: what the response calls itself.
+        headers: the response's headers.
     """
 
-    def __init__(
-        self, status: int, body: bytes | Callable[[Mapping[str, str], bytes], bytes], content_type: str
-    ) -> None:
+    def __init__(self, status: int, body: Body, headers: Mapping[str, str]) -> None:
         self.requests: list[bytes] = []
         endpoint = self
 
@@ -97,7 +138,8 @@ class Endpoint:
                 endpoint.requests.append(received)
                 answer = body if isinstance(body, bytes) else body(dict(self.headers), received)
                 self.send_response(status)
-                self.send_header("Content-Type", content_type)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -115,12 +157,11 @@ class Endpoint:
 
 @contextmanager
 def http_endpoint(
-    status: int,
-    body: bytes | Callable[[Mapping[str, str], bytes], bytes],
-    content_type: str = "application/json",
+    status: int, body: Body, content_type: str = "application/json", *, location: str = ""
 ) -> Iterator[Endpoint]:
     """Run an HTTP server for the length of a block; each request gets a connection of its own."""
-    endpoint = Endpoint(status, body, content_type)
+    headers = {"Content-Type": content_type} | ({"Location": location} if location else {})
+    endpoint = Endpoint(status, body, headers)
     with _serving(endpoint.server):
         yield endpoint
 

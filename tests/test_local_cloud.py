@@ -47,14 +47,23 @@ def _read(cloud: Cloud, table: str, key: str) -> httpx.Response:
 
 @pytest.fixture(scope="module")
 def diaries(cloud: Cloud, wait_until: "WaitUntil") -> Iterator[None]:
-    """Two tables made by plain SQL after the cloud's start; PostgREST hears of them and of their end by itself."""
-    key = cloud.supabase_service_key
-    with psycopg.connect(cloud.postgres_url, autocommit=True) as connection:
+    """Two tables made by plain SQL after the cloud's start."""
+    with psycopg.connect(cloud.postgres_url) as connection:
         connection.execute(SCHEMA)
-        wait_until(lambda: _read(cloud, "private_diaries", key).is_success)
-        yield
+    wait_until(lambda: _read(cloud, "private_diaries", cloud.supabase_service_key).is_success)
+    yield
+    with psycopg.connect(cloud.postgres_url) as connection:
         connection.execute("drop table diaries, private_diaries")
-        wait_until(lambda: _read(cloud, "private_diaries", key).status_code == httpx.codes.NOT_FOUND)
+
+
+def test_postgrest_hears_of_a_changed_schema_by_itself(cloud: Cloud, wait_until: "WaitUntil") -> None:
+    """A new function can be called, and a dropped one is forgotten, without a word from whoever ran the SQL."""
+    key = cloud.supabase_anon_key
+    with psycopg.connect(cloud.postgres_url, autocommit=True) as connection:
+        connection.execute("create function fresh() returns int language sql as 'select 7'")
+        wait_until(lambda: _read(cloud, "rpc/fresh", key).text == "7")
+        connection.execute("drop function fresh")
+        wait_until(lambda: _read(cloud, "rpc/fresh", key).json()["code"] == "PGRST202")
 
 
 @pytest.mark.usefixtures("diaries")

@@ -22,12 +22,12 @@ SH = "/bin/sh"
 SLEEPER = [SH, "-c", "echo ready; exec sleep 600"]
 
 PARENT = """
-import sys, time
+import sys
 from pathlib import Path
 from dousell_cache.local import process
 child = process.spawn("sleeper", ["/bin/sleep", "600"], Path(sys.argv[1]))
 print(child.pid, flush=True)
-time.sleep(600)
+sys.stdin.read()
 """
 
 
@@ -42,7 +42,8 @@ def _wrote(child: process.Child) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 def test_a_child_dies_with_a_parent_that_is_killed(tmp_path: Path, wait_until: "WaitUntil") -> None:
     """SIGKILL to the parent, which can clean up nothing, ends the child."""
-    with subprocess.Popen([sys.executable, "-c", PARENT, tmp_path / "log"], stdout=subprocess.PIPE) as parent:
+    command = [sys.executable, "-c", PARENT, str(tmp_path / "log")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         pid = int(parent.stdout.readline())
         assert not gone(pid)

@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,15 +38,15 @@ except KeyboardInterrupt:
 
 FORKER = """
 import os, sys
-import redis
-from dousell_cache.local import embedded
-server = embedded()
+from pathlib import Path
+from dousell_cache.local.shared import Lease
+lease = Lease(Path(sys.argv[1]), deadline=float("inf"))
 child = os.fork()
 if not child:
-    server.close()
+    lease.close()
     os._exit(0)
 os.waitpid(child, 0)
-print(redis.Redis.from_url(server.url).info("server")["process_id"], flush=True)
+print("forked", flush=True)
 sys.stdin.read()
 """
 
@@ -71,9 +73,22 @@ class User:
         return json.loads(self.process.stdout.readline().lower())
 
     def kill(self) -> None:
-        """End it as a killed kernel ends."""
+        """End it as a killed kernel ends; a second call does nothing."""
         self.process.kill()
         self.process.communicate()
+
+
+@pytest.fixture
+def new_user() -> Iterator[Callable[[], User]]:
+    """A function that starts a user; those that the test leaves are killed."""
+    with ExitStack() as stack:
+
+        def start() -> User:
+            user = User()
+            stack.callback(user.kill)
+            return user
+
+        yield start
 
 
 def _server_pid(url: str) -> int:
@@ -85,9 +100,11 @@ def _supervisor_pid(server_pid: int) -> int:
     return running()[server_pid].parent
 
 
-def test_six_processes_at_once_get_one_server_that_dies_with_the_last(wait_until: "WaitUntil") -> None:
+def test_six_processes_at_once_get_one_server_that_dies_with_the_last(
+    new_user: Callable[[], User], wait_until: "WaitUntil"
+) -> None:
     """However many start together: one server; five killed leave it running; the sixth's SIGKILL ends it."""
-    users = [User() for _ in range(6)]
+    users = [new_user() for _ in range(6)]
     facts = [user.line() for user in users]
     assert len({fact["pid"] for fact in facts}) == 1
     for user in users[1:]:
@@ -98,15 +115,14 @@ def test_six_processes_at_once_get_one_server_that_dies_with_the_last(wait_until
     wait_until(lambda: gone(facts[0]["pid"]))
 
 
-def test_an_interrupt_of_the_users_process_group_spares_the_server() -> None:
+def test_an_interrupt_of_the_users_process_group_spares_the_server(new_user: Callable[[], User]) -> None:
     """A notebook's interrupt is SIGINT to the group: the kernel goes on, and so does its server."""
-    user = User()
+    user = new_user()
     pid = user.line()["pid"]
     os.killpg(user.process.pid, signal.SIGINT)
     assert user.line() is True
     with embedded() as server:
         assert _server_pid(server.url) == pid
-    user.kill()
 
 
 def test_closing_the_last_handle_stops_the_server(wait_until: "WaitUntil") -> None:
@@ -176,7 +192,7 @@ def test_a_strangers_server_is_left_alone(free_valkey: "FreeValkey", monkeypatch
 
 
 def test_a_port_clash_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three tries are made, none is left running, and the clash is reported."""
+    """Three tries are made, and the clash is reported."""
     children: list[process.Child] = []
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         ports = iter([[stranger.getsockname()[1]]] * 3)
@@ -184,7 +200,7 @@ def test_a_port_clash_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(process.PortTaken):
             supervisor._start(runtime.folder_for({}), {"valkey": str(valkey.server_path())}, children)
     assert not list(ports)
-    assert not children
+    assert [child.alive() for child in children] == [False]
 
 
 def test_a_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
@@ -201,19 +217,22 @@ def test_a_program_that_the_user_runs_does_not_hold_the_server(wait_until: "Wait
     """The lease is not inherited through exec, not even by a program that gets all our open files."""
     server = embedded()
     pid = _server_pid(server.url)
-    with subprocess.Popen(["/bin/sleep", "600"], close_fds=False) as sleeper:
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, close_fds=False) as program:
         server.close()
         wait_until(lambda: gone(pid))
-        sleeper.kill()
+        assert program.poll() is None
 
 
-def test_a_forked_child_shares_the_lease_and_cannot_end_it() -> None:
-    """The child may close its copy: the parent's server stays."""
-    with subprocess.Popen([sys.executable, "-c", FORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+def test_a_forked_child_shares_the_lease_and_cannot_end_it(tmp_path: Path) -> None:
+    """The child's close leaves the parent's lease in force; the parent's end frees it."""
+    command = [sys.executable, "-c", FORKER, str(tmp_path)]
+    lock = runtime.open_lock(tmp_path / "lease")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
-        pid = int(parent.stdout.readline())
-        with embedded() as server:
-            assert _server_pid(server.url) == pid
+        assert parent.stdout.readline()
+        assert not runtime.try_lock(lock)
+    assert runtime.try_lock(lock)
+    os.close(lock)
 
 
 def test_nothing_heavy_is_imported_by_a_user() -> None:

@@ -1,6 +1,5 @@
 """A result survives its way through JSON, and lands where the run wants it and nowhere else."""
 
-import getpass
 import os
 import socket
 from datetime import UTC, datetime
@@ -88,7 +87,7 @@ def test_the_host_is_described_without_its_name() -> None:
     said = msgspec.json.encode(host).decode()
     assert host.cpus == os.cpu_count()
     assert {"dousell-cache", "redis", "upstash-redis", "supabase", "numpy", "pandas"} == set(host.versions)
-    for private in (socket.gethostname(), str(Path.cwd()), f"/{getpass.getuser()}"):
+    for private in (socket.gethostname(), str(Path.cwd()), str(Path.home())):
         assert private not in said
 
 

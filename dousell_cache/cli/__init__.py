@@ -5,6 +5,7 @@ cannot be reached; 5 inconclusive; 75 another run holds the lock; 130 and 143 fo
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,12 +21,15 @@ USAGE, UNREACHABLE, INTERRUPTED = 2, 4, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parser().parse_args(arguments)
+    _never_fail_over_a_character()
     load_env_file()
     try:
         code: int = options.run(options)
         sys.stdout.flush()
     except ConfigurationError as error:
         return _complain(str(error), USAGE)
+    except ModuleNotFoundError as error:
+        return _complain(f'{error.name} is not installed: pip install "dousell-cache[lab]"', USAGE)
     except CacheUnavailable as error:
         return _complain(str(error), UNREACHABLE)
     except KeyboardInterrupt:
@@ -50,6 +54,13 @@ def parser() -> argparse.ArgumentParser:
     for command in (check, report, local):
         command.add(commands)
     return top
+
+
+def _never_fail_over_a_character() -> None:
+    """Let a terminal or pipe that knows no "±" or "é" show an escape in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(sentence: str, code: int) -> int:

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from ..check import STEPS, Check, Step, summary
 from ..environments import NAMES, Environment
+from ..errors import ConfigurationError
 from ..transport.connect import Place, locate
 
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         "for one slot. It touches only keys of its own and removes them.",
         epilog="Exit codes: 0 all passed, 1 a step failed, 2 a setting makes no sense, 4 the cache cannot be reached.",
     )
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--env",
-        choices=NAMES,
         metavar="NAME",
         help="local, vercel or dedicated; default: what the environment variables say. "
         "vercel without credentials means the local Upstash emulator.",
     )
-    parser.add_argument("--url", metavar="URL", help="test this redis:// address instead")
+    where.add_argument("--url", metavar="URL", help="test this redis:// address instead")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     parser.set_defaults(run=run)
 
@@ -46,20 +48,23 @@ def run(options: argparse.Namespace) -> int:
     finally:
         test.close()
     if options.json:
-        print(json.dumps(summary(place.environment, seen), ensure_ascii=False, indent=2))
+        print(json.dumps(summary(place.environment, seen), indent=2))
     if all(step.passed for step in seen):
         return PASSED
     return UNREACHABLE if not seen[0].passed else FAILED
 
 
 def _place(options: argparse.Namespace) -> Place:
-    if options.env:
-        import os
+    if options.env is None:
+        return locate(options.url)
+    if options.env not in NAMES:
+        from ..reporting.nearest import suggestion
 
-        from ..dousell.site import cache_environment
+        message = f'there is no environment "{options.env}": {suggestion(options.env, NAMES)}'
+        raise ConfigurationError(message)
+    from ..dousell.site import cache_environment
 
-        return locate(cache_environment(options.env, os.environ))
-    return locate(options.url)
+    return locate(cache_environment(options.env, os.environ))
 
 
 def _print_steps(environment: Environment, steps: "Iterable[Step]") -> list[Step]:

@@ -30,8 +30,8 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         help="measure in several environments and write a page about it",
         description="Execute notebooks in each environment, in a process of its own, and write a folder with a page, "
         "the executed notebooks, results.json, samples.parquet and status.json.",
-        epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot be "
-        "reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met; 2 wrong usage, nothing was run.",
+        epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot "
+        "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage.",
     )
     parser.add_argument(
         "--env", default=_ENVIRONMENTS, metavar="NAMES", help="separated by commas; default %(default)s"
@@ -83,6 +83,9 @@ def requested(options: argparse.Namespace) -> "Request":
     Raises:
         ConfigurationError: a name is unknown, or a value is of the wrong type or out of range.
     """
+    from ..reporting.startup import skip_slow_imports
+
+    skip_slow_imports()
     from ..reporting import catalog
     from ..reporting.parameters import resolve_all
     from ..reporting.run import SECONDS, Request

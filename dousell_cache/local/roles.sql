@@ -19,5 +19,4 @@ begin
   notify pgrst, 'reload schema';
 end;
 $$;
-create event trigger tell_postgrest_of_changes on ddl_command_end execute function extensions.tell_postgrest();
-create event trigger tell_postgrest_of_drops on sql_drop execute function extensions.tell_postgrest();
+create event trigger tell_postgrest on ddl_command_end execute function extensions.tell_postgrest();

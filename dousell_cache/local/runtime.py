@@ -1,8 +1,7 @@
 """The runtime folder: who may own it, what lies in it, and the locks that say who is using it.
 
 ``BASE/<configuration>/lease``       every user holds it shared; the supervisor takes it when nobody is left
-``BASE/<configuration>/start``       held while somebody joins or starts
-``BASE/<configuration>/supervisor``  held by the supervisor as long as it lives
+``BASE/<configuration>/supervisor``  taken by who launches the supervisor, held by the supervisor as long as it lives
 ``BASE/<configuration>/state.json``  what users need to know; there only while the servers are ready
 ``BASE/<configuration>/run-…``       one start's sockets, logs and data
 
@@ -111,7 +110,7 @@ def hold(path: Path, deadline: float) -> Iterator[None]:
     try:
         while not try_lock(lock):
             if time.monotonic() > deadline:
-                raise CacheUnavailable(f"another process has been starting the servers in {path.parent} for too long")
+                raise CacheUnavailable(f"another process has held {path} for too long")
             time.sleep(_POLL_SECONDS)
         yield
     finally:
@@ -154,14 +153,13 @@ def sweep(base: Path) -> None:
 
 
 def _sweep_one(folder: Path) -> None:
-    start, supervisor = open_lock(folder / "start"), open_lock(folder / "supervisor")
+    lock = open_lock(folder / "supervisor")
     try:
-        if try_lock(start) and try_lock(supervisor):
+        if try_lock(lock):
             forget(folder)
             clear(folder)
     finally:
-        os.close(supervisor)
-        os.close(start)
+        os.close(lock)
 
 
 def _default_parent() -> Path:

@@ -90,7 +90,7 @@ class _Cloud:
         return self._spawn_gateway("supabase", options, self._wanted["origin_latency"], {})
 
     def _spawn_gateway(self, name: str, options: list[str], latency: str | None, secret: dict[str, str]) -> Child:
-        module = [sys.executable, "-P", "-m", f"dousell_cache.local.{name}", "--port", str(self._ports[name])]
+        module = [sys.executable, "-m", f"dousell_cache.local.{name}", "--port", str(self._ports[name])]
         profile = ["--latency", latency] if latency else []
         log = self._run / f"{name}.log"
         return self._keep(spawn(f"the {name} gateway", [*module, *options, *profile], log, environment=secret))

@@ -1,7 +1,8 @@
 """Join the servers of a configuration, or start them: safe for any number of processes at once.
 
-A user is a holder of the shared lease. Under the start lock, the first one launches a supervisor and hands it the
-supervisor lock, already taken: whoever finds that lock held knows that a supervisor lives, and trusts no process id.
+A user is a holder of the shared lease. The first one takes the supervisor lock, launches a supervisor and hands it the
+lock; everybody else finds the lock taken and waits for the state. That lock is what tells that a supervisor lives: no
+process id is trusted.
 """
 
 import json
@@ -60,8 +61,7 @@ def attach(configuration: Mapping[str, Any]) -> tuple[dict[str, Any], Lease]:
     deadline = time.monotonic() + _SECONDS
     lease = Lease(folder, deadline)
     try:
-        with runtime.hold(folder / "start", deadline):
-            return _join_or_start(folder, configuration, deadline), lease
+        return _join_or_start(folder, configuration, deadline), lease
     except BaseException:  # an interrupt too: the servers must not wait for us
         lease.close()
         raise
@@ -89,8 +89,8 @@ def _join_or_start(folder: Path, configuration: Mapping[str, Any], deadline: flo
 
 
 def _launch(folder: Path, configuration: Mapping[str, Any], lock: int) -> None:
-    # -P: a json.py in the caller's folder must not be imported. It forks, so that it is nobody's child.
-    command = [sys.executable, "-P", "-m", "dousell_cache.local.supervisor", str(folder), str(lock)]
+    # It forks, so that it is nobody's child.
+    command = [sys.executable, "-m", "dousell_cache.local.supervisor", str(folder), str(lock)]
     path = folder / "supervisor.log"
     path.touch(mode=0o600)
     with path.open("wb") as log:
@@ -99,7 +99,7 @@ def _launch(folder: Path, configuration: Mapping[str, Any], lock: int) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd=folder,
+            cwd=folder,  # a json.py in the caller's must not be imported
             env=passed_on(),
             start_new_session=True,
             pass_fds=[lock],

@@ -47,15 +47,13 @@ def supervise(folder: Path, configuration: Mapping[str, Any]) -> None:
 
 
 def _start(folder: Path, configuration: Mapping[str, Any], children: list[Child]) -> dict[str, Any]:
-    for attempt in range(1, _ATTEMPTS + 1):
+    for _ in range(_ATTEMPTS - 1):
         try:
             return services.start(runtime.new_run(folder), configuration, children)
         except PortTaken:
             stop_all(children)
             children.clear()
-            if attempt == _ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    return services.start(runtime.new_run(folder), configuration, children)
 
 
 def _watch(folder: Path, children: list[Child]) -> None:

@@ -127,7 +127,7 @@ class Upstash:
 
 
 def _parsed(body: bytes) -> Any:
-    # The service is written in Go and answers with its JSON decoder's texts [W].
+    # EOF and Go's names of JSON types were seen [W]; assumed: malformed JSON is answered in Go's words as well.
     text = body.decode(errors="replace").strip()
     if not text:
         raise ReplyError("EOF")

@@ -84,7 +84,7 @@ def _read(path: Path) -> Notebook:
     try:
         notebook = read_notebook(path)
         declared = declared_in(_parameters_cell(notebook))
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError, SyntaxError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, nbformat.ValidationError, SyntaxError) as error:
         message = f"{path} cannot be read as a notebook: {type(error).__name__}"
         raise ConfigurationError(message) from error
     of_suite = path.resolve().parent == folder().resolve()

@@ -155,10 +155,10 @@ def keep_notebooks(
     Args:
         folder: the worker's.
         records: what became of each, in the order of the tasks; noted in the notebook, whose own marks may be wrong.
-        target: where they go, under their names; made if need be.
+        target: where they go, under their names; made here.
         redact: takes credentials and private paths out of a text.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir()
     for number, (name, record) in enumerate(records.items()):
         notebook = _readable(folder / "executed" / f"{number}.ipynb")
         if notebook is None:

@@ -72,7 +72,7 @@ def latency_distribution(run: CacheAside) -> Picture:
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
-        _legend(axes)
+        _legend(figure)
     origin, reads = (float(np.median(times)) for times in series.values())
     caption = f"Half of all reads were answered within {reads:.1f} ms; half of the origin's own within {origin:.0f} ms."
     return _picture(figure, f"Cumulative distribution of response times. {caption}", caption)
@@ -99,7 +99,7 @@ def latency_over_time(run: CacheAside) -> Picture:
             )
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:,g}")
-        _legend(axes)
+        _legend(figure)
     slow = run.plan.schedule.times[outcomes != "hit"]
     last = (
         f"the last read that had to wait for the origin came after {slow.max():.1f} s" if len(slow) else "all were hits"
@@ -118,9 +118,9 @@ def _canvas(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _legend(axes: Axes) -> None:
-    # Beside the title, where it never covers a point.
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2, handletextpad=0.4)
+def _legend(figure: Figure) -> None:
+    # Beside the axes, where it never covers a point or the title, however many outcomes there are.
+    figure.legend(loc="outside right upper", borderaxespad=0.2, handletextpad=0.4)
 
 
 def _picture(figure: Figure, alt: str, caption: str) -> Picture:

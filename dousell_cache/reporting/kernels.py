@@ -14,16 +14,20 @@ _SUFFIX = len("-10")
 _SHUTDOWN_SECONDS = 4.0  # half of it politely, half after SIGTERM; then SIGKILL
 
 
-def connection(prefix: Path) -> Config:
+def connection(folder: Path, number: int) -> Config:
     """Return the kernel manager's settings.
 
     Args:
-        prefix: where its sockets may be, an absolute path. Where there are no such sockets (Windows), or it is too long
-            for one, the kernel is reached over TCP.
+        folder: where the connection file and the sockets go, an absolute path. Where there are no such sockets
+            (Windows), or the path is too long for one, the kernel is reached over TCP.
+        number: tells the kernels of one folder apart.
     """
     settings = Config(KernelManager={"shutdown_wait_time": _SHUTDOWN_SECONDS})
-    if sys.platform != "win32" and len(os.fsencode(prefix)) + _SUFFIX <= _SOCKET_LIMIT:
-        settings.KernelManager.update({"transport": "ipc", "ip": str(prefix)})
+    # By this file, which its command line names, a kernel can be told from those of others.
+    settings.KernelManager.connection_file = str(folder / f"k{number}.json")
+    sockets = folder / f"k{number}"
+    if sys.platform != "win32" and len(os.fsencode(sockets)) + _SUFFIX <= _SOCKET_LIMIT:
+        settings.KernelManager.update({"transport": "ipc", "ip": str(sockets)})
     return settings
 
 

@@ -12,7 +12,7 @@ from .catalog import read_notebook
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ERROR_MARKER = "papermill-error-cell-tag"
-_DEEPER = {"h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6"}
+_DEEPER = {"h1": "h4", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6"}
 _ACTIVE = ("script", "iframe", "object", "embed", "link", "base", "meta", "form", "noscript", "template")
 _LOADING = ("src", "srcset", "poster", "data", "background", "xlink:href")
 _STYLE_LOADS = ("url(", "@import", "image-set(")
@@ -107,14 +107,11 @@ def _loading(tag: Tag) -> Iterator[str]:
 
 
 def _take_title(soup: BeautifulSoup) -> str:
-    headings = soup.find_all("h1")
-    title = headings[0].get_text().strip() if headings else ""
-    for heading in headings[:1]:
-        heading.decompose()
-    for heading in headings[1:]:
-        heading.attrs.clear()
-        heading.name = "h4"
-    return title
+    heading = soup.find("h1")
+    if heading is None:
+        return ""
+    heading.extract()
+    return heading.get_text().strip()
 
 
 def _scope_headers(table: Tag) -> None:

@@ -124,6 +124,7 @@ def run(
     try:
         with writing(), stop_requests() as stop:
             journal.write()
+            (folder.path / "notebooks").mkdir()
             with tempfile.TemporaryDirectory(prefix="dousell-", ignore_cleanup_errors=True) as scratch:
                 way = _Measuring(request, folder, journal, stop, observe, worker, Path(scratch).resolve())
                 environments = way.environments()

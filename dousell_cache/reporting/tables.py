@@ -28,7 +28,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{escape(header)}</th>' for header in self.headers)
+        head = "".join(_cell("th", header, ' scope="col"') for header in self.headers)
         body = "".join(_row(row) for row in self.rows)
         return (
             f'<table class="figures"><caption>{escape(self.caption)}</caption>'
@@ -44,9 +44,13 @@ class Table:
 
 def _row(cells: Sequence[str]) -> str:
     name, *figures = cells
-    return (
-        f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in figures) + "</tr>"
-    )
+    cells_html = [_cell("th", name, ' scope="row"'), *(_cell("td", figure) for figure in figures)]
+    return f"<tr>{''.join(cells_html)}</tr>"
+
+
+def _cell(tag: str, text: str, attributes: str = "") -> str:
+    # Inline, since JupyterLab sets every cell to the right.
+    return f'<{tag}{attributes} style="text-align:left">{escape(text)}</{tag}>'
 
 
 def number(value: float, unit: str) -> str:

@@ -18,6 +18,7 @@ from .port import AsyncTransport, BlockingTransport
 PATIENCE = {"tcp": 0.1, "rest": 0.5, "embedded": 0.1, "none": 0.0}
 """Seconds a dead cache may cost one call, by kind: a TCP server is near, HTTP brings TLS and a proxy with it."""
 
+_LONGEST_PATIENCE = 60  # nobody waits longer for a page; it is rather milliseconds, or a mistake
 _PROBE_SECONDS = 0.5  # localhost accepts or refuses at once; half a second allows for a laptop under load
 
 logger = logging.getLogger("dousell_cache")
@@ -56,8 +57,12 @@ def locate(target: str | Environment | None = None) -> Place:
 
 
 def blocking_transport(environment: Environment, patience: float | None = None) -> BlockingTransport:
-    """Build the blocking transport for an environment; nothing is sent yet."""
-    seconds = PATIENCE[environment.kind] if patience is None else patience
+    """Build the blocking transport for an environment; nothing is sent yet.
+
+    Raises:
+        ValueError: patience makes no sense; ConfigurationError for the environment's URL.
+    """
+    seconds = _seconds(environment, patience)
     if environment.kind == "none":
         from .nowhere import BlockingNowhere
 
@@ -72,8 +77,8 @@ def blocking_transport(environment: Environment, patience: float | None = None) 
 
 
 def async_transport(environment: Environment, patience: float | None = None) -> AsyncTransport:
-    """Build the asyncio transport for an environment; nothing is sent yet."""
-    seconds = PATIENCE[environment.kind] if patience is None else patience
+    """Build the asyncio transport for an environment; see :func:`blocking_transport`."""
+    seconds = _seconds(environment, patience)
     if environment.kind == "none":
         from .nowhere import AsyncNowhere
 
@@ -85,6 +90,15 @@ def async_transport(environment: Environment, patience: float | None = None) -> 
     from .tcp import AsyncTcp
 
     return AsyncTcp(environment.url, patience=seconds)
+
+
+def _seconds(environment: Environment, patience: float | None) -> float:
+    if patience is None:
+        return PATIENCE[environment.kind]
+    if isinstance(patience, bool) or not isinstance(patience, (int, float)) or not 0 < patience <= _LONGEST_PATIENCE:
+        message = f"patience must be seconds, more than 0 and at most {_LONGEST_PATIENCE}, not {patience!r}"
+        raise ConfigurationError(message)
+    return patience
 
 
 def _listens(url: str) -> bool:

@@ -16,7 +16,7 @@ from .port import Argument, Reply
 from .redaction import Redaction
 
 # Whatever an endpoint that does not speak the protocol (an HTML page, a proxy's error) makes the client raise.
-_NOT_THE_PROTOCOL = (ValueError, KeyError, AttributeError, TypeError, AssertionError)
+_NOT_THE_PROTOCOL = (ValueError, KeyError, AttributeError, TypeError, AssertionError, RecursionError)
 
 
 class BlockingRest:
@@ -99,10 +99,9 @@ def _as_bytes(reply: Any) -> Reply:
 
 
 def _translated(error: Exception, redaction: Redaction) -> CacheError:
-    told = redaction.text(error)
+    shown = redaction.text(str(error))
     if isinstance(error, httpx.HTTPError):
-        return CacheUnavailable(f"no answer from the endpoint: {type(error).__name__} {told}".rstrip())
-    if not isinstance(error, UpstashError) or not isinstance(error.args[0], str):
-        return CacheUnavailable("what answered is not an Upstash REST endpoint, or one that fails: check the URL")
-    code = told.partition(" ")[0]
-    return refusal("WRONGPASS" if code == "Unauthorized" else code, told)
+        return CacheUnavailable(f"no answer from the endpoint: {type(error).__name__} {shown}".rstrip())
+    if isinstance(error, UpstashError) and isinstance(error.args[0], str):
+        return refusal(error.args[0], shown)
+    return CacheUnavailable("what answered is not an Upstash REST endpoint, or one that fails: check the URL")

@@ -86,8 +86,9 @@ def _pool(pool_class: Any, url: str, patience: float, retry: Any) -> Any:
     }
     try:
         # A burst waits for a connection to come free: redis-py's plain pool would refuse the 101st caller at once.
-        pool = pool_class.from_url(url, timeout=patience, max_connections=_MOST_CONNECTIONS)
-        pool.connection_kwargs.update(options)  # given to from_url, they would give way to options in the URL
+        pool = pool_class.from_url(url, max_connections=_MOST_CONNECTIONS)
+        pool.timeout = patience  # set now: given to from_url, this and the options would give way to those in the URL
+        pool.connection_kwargs.update(options)
         pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but refuses unknown options now
     except (RedisError, ValueError, TypeError, AttributeError):
         # The cause quotes parts of the URL, which may hold a password: it is left out on purpose.
@@ -102,9 +103,9 @@ def _bare(client: Any) -> Any:
 
 
 def _translated(error: RedisError | OSError, redaction: Redaction) -> CacheError:
-    told, code = redaction.text(error), getattr(error, "status_code", None)
-    if code:  # redis-py strips it off the text
-        told = f"{code} {told}"
+    code = getattr(error, "status_code", None)
+    told = f"{code} {error}" if code else str(error)  # redis-py strips the code off the text
+    shown = redaction.text(told)
     if isinstance(error, ResponseError):
-        return refusal(told.partition(" ")[0], told)
-    return CacheUnavailable(f"the server cannot serve: {told}" if code else f"no answer from the server: {told}")
+        return refusal(told, shown)
+    return CacheUnavailable(f"the server cannot serve: {shown}" if code else f"no answer from the server: {shown}")

@@ -1,0 +1,260 @@
+"""The arrows of the design, read from the imports; the budgets, read from the source; docstrings on what is public.
+
+A module that no rule names fails here too: say in ``MAY_IMPORT`` where it stands.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dousell_cache
+
+ROOT = Path(dousell_cache.__file__).parent
+MOST_CODE_LINES, MOST_FILE_LINES = 40, 400
+
+# What each module of the core may import of this package, each package outside it likewise; the nearest name decides.
+CORE: dict[str, set[str]] = {
+    "errors": set(),
+    "runner": set(),
+    "clocks": set(),
+    "events": set(),
+    "entries": {"errors"},
+    "policy": {"errors"},
+    "environments": {"errors"},
+    "transport": {"errors"},
+    "transport.port": set(),
+    "transport.redaction": set(),
+    "transport.nowhere": {"errors", "transport.port"},
+    "transport.tcp": {"errors", "transport.port", "transport.redaction"},
+    "transport.rest": {"errors", "transport.port", "transport.redaction"},
+    "transport.connect": {"environments", "errors", "transport"},
+    "store": {"entries", "transport.port"},
+    "flows": {"entries", "errors", "events", "store", "transport.port"},
+    "cache": {
+        "clocks",
+        "entries",
+        "environments",
+        "errors",
+        "events",
+        "flows",
+        "policy",
+        "runner",
+        "store",
+        "transport.connect",
+        "transport.port",
+    },
+    "": {"cache", "environments", "errors", "flows"},
+}
+CHECK = {"cache", "environments", "errors", "runner", "transport"}
+EVERYTHING_IN_THE_CORE = set(CORE) - {""}
+SITE = EVERYTHING_IN_THE_CORE | {"check", "dousell", "local"}
+MAY_IMPORT: dict[str, set[str]] = CORE | {
+    "check": CHECK,
+    "env_file": set(),
+    "local": {"errors", "local", "__version__"},
+    "dousell": SITE,
+    "measure": SITE | {"measure"},
+    "measure.stats": {"errors"},
+    "reporting": SITE | {"measure", "reporting", "__version__"},
+    "cli": SITE | {"measure", "reporting", "cli", "env_file", "__version__"},
+}
+# Loaded inside a function, where it is needed and perhaps not installed.
+MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}
+
+# What the core may import from outside: what a serverless function carries. Elsewhere in the core: nothing.
+CLIENTS: dict[str, set[str]] = {
+    "transport.tcp": {"redis"},
+    "transport.rest": {"upstash_redis", "httpx"},
+    "entries": {"msgspec"},
+    "check": {"msgspec"},
+}
+# Time, chance and waiting come to these through the port and the clock.
+PURE = {"flows", "store", "entries", "policy", "events", "environments", "errors", "runner"}
+IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subprocess", "os", "sys", "pathlib", "uuid"}
+PURE_BUT = {"policy": {"datetime"}}  # timedelta, a quantity; no clock is read
+
+
+def modules() -> dict[str, str]:
+    """Return the source of every module by its name inside the package; the package itself is the empty name."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path.read_text("utf-8")
+    return found
+
+
+MODULES = modules()
+PACKAGES = {name for name in MODULES if (ROOT / Path(*name.split("."), "__init__.py")).exists()}
+
+
+def imports(name: str, source: str) -> Iterator[tuple[str, bool]]:
+    """Yield what a module imports: a dotted name, which begins with a dot inside this package, and whether late."""
+    tree = ast.parse(source)
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    late = {inner for function in functions for inner in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield inside(alias.name), node in late
+        if isinstance(node, ast.ImportFrom):
+            for target in targets(name, node):
+                yield target, node in late
+
+
+def targets(name: str, node: ast.ImportFrom) -> Iterator[str]:
+    """Yield what one ``from … import …`` reaches: modules where it names modules, else the module it takes from."""
+    base = inside(node.module or "")
+    if node.level:
+        package = name.split(".") if name in PACKAGES else name.split(".")[:-1]
+        package = package[: len(package) - node.level + 1]
+        base = "." + ".".join([*filter(None, package), *([node.module] if node.module else [])])
+    for alias in node.names:
+        deeper = f"{base}.{alias.name}".replace("..", ".")
+        yield deeper if deeper[1:] in MODULES or base == "." else base
+
+
+def inside(name: str) -> str:
+    """Return an absolute name, with a dot before it where it means this package."""
+    head, _, rest = name.partition(".")
+    return f".{rest}" if head == "dousell_cache" else name
+
+
+def rule(name: str, rules: dict[str, set[str]]) -> set[str] | None:
+    """Return the rule of a module: its own, or that of the nearest package above it."""
+    while name not in rules:
+        if not name:
+            return None
+        name = name.rpartition(".")[0]
+    return rules[name]
+
+
+def allowed(target: str, permitted: set[str]) -> bool:
+    """Tell whether a module, or a package that it is in, is permitted."""
+    return any(target == one or target.startswith(f"{one}.") for one in permitted)
+
+
+def wrong_arrows(name: str, source: str) -> list[str]:
+    """Return what a module imports of this package and should not."""
+    permitted = rule(name, MAY_IMPORT) if name else MAY_IMPORT[""]
+    if permitted is None or (name and rule(name, MAY_IMPORT) is MAY_IMPORT[""]):
+        return [f"no rule says what {name} may import"]
+    late = MAY_IMPORT_LATE.get(name, set())
+    return [
+        target[1:]
+        for target, is_late in imports(name, source)
+        if target.startswith(".") and not allowed(target[1:], permitted | (late if is_late else set()))
+    ]
+
+
+def foreign(name: str, source: str) -> set[str]:
+    """Return the packages that a module imports from outside this one and the standard library."""
+    heads = {target.partition(".")[0] for target, _ in imports(name, source) if not target.startswith(".")}
+    return heads - set(sys.stdlib_module_names)
+
+
+def test_arrows_point_one_way() -> None:
+    """A module imports what stands below it in the design, and nothing else of this package."""
+    wrong = {name: wrong_arrows(name, source) for name, source in MODULES.items()}
+    assert {name: arrows for name, arrows in wrong.items() if arrows} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "wrong"),
+    [
+        ("flows", "from .cache import Cache", ["cache"]),
+        ("flows", "from . import cache", ["cache"]),
+        ("flows", "import dousell_cache.cache", ["cache"]),
+        ("flows", "from dousell_cache import cache", ["cache"]),
+        ("flows", "from .transport.tcp import BlockingTcp", ["transport.tcp"]),
+        ("flows", "def late():\n    from .local import embedded", ["local"]),
+        ("cache", "from .measure.stats import Interval", ["measure.stats"]),
+        ("transport.connect", "from ..local import embedded", ["local"]),
+        ("transport.connect", "def late():\n    from ..local import embedded", []),
+        ("transport.connect", "def late():\n    from ..dousell import site", ["dousell.site"]),
+        ("measure.stats", "from .load import run_open_loop", ["measure.load"]),
+        ("dousell.site", "from ..measure import load", ["measure.load"]),
+        ("local.gateway", "from ..cache import connect", ["cache"]),
+        ("newcomer", "import os", ["no rule says what newcomer may import"]),
+    ],
+)
+def test_a_wrong_arrow_is_found(name: str, source: str, wrong: list[str]) -> None:
+    """However it is written, at the top or inside a function, an import against the design is seen."""
+    assert wrong_arrows(name, source) == wrong
+
+
+@pytest.mark.parametrize("name", [*CORE, "check"])
+def test_the_core_carries_only_its_clients(name: str) -> None:
+    """The core imports redis, upstash-redis (and the httpx that comes with it) and msgspec, each where it belongs."""
+    assert foreign(name, MODULES[name]) <= CLIENTS.get(name, set())
+
+
+def test_every_part_of_the_core_has_a_rule_of_its_own() -> None:
+    """No module slips into the core under the rule of another."""
+    transport = {name for name in MODULES if name.startswith("transport.")}
+    assert transport <= set(CORE)
+    assert set(CORE) <= set(MODULES)
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_what_is_pure_reads_no_clock_and_reaches_nothing(name: str) -> None:
+    """Flows and what they decide by import no asyncio, no clock, no chance and no way out."""
+    heads = {target.partition(".")[0] for target, _ in imports(name, MODULES[name])}
+    assert heads & IMPURE <= PURE_BUT.get(name, set())
+
+
+def test_files_keep_their_budget() -> None:
+    """No file is longer than can be read in one go."""
+    lengths = {name: len(source.splitlines()) for name, source in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > MOST_FILE_LINES} == {}
+
+
+def test_functions_keep_their_budget() -> None:
+    """No function's body is longer than a screen, docstring, comments and blank lines not counted."""
+    lengths = {
+        (name, node.name): code_lines(node, source.splitlines())
+        for name, source in MODULES.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert {name: length for name, length in lengths.items() if length > MOST_CODE_LINES} == {}
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> int:
+    """Count the lines of code in a function's body."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    if not body:
+        return 0
+    text = (line.strip() for line in lines[body[0].lineno - 1 : function.end_lineno])
+    return sum(bool(line) and not line.startswith("#") for line in text)
+
+
+def test_what_is_public_says_what_it_does() -> None:
+    """Every module, public class, function and method has a docstring."""
+    silent = {name: list(undocumented(ast.parse(source))) for name, source in MODULES.items()}
+    assert {name: names for name, names in silent.items() if names} == {}
+
+
+def undocumented(scope: ast.Module | ast.ClassDef) -> Iterator[str]:
+    """Yield public definitions without a docstring, and the module itself if it has none."""
+    if isinstance(scope, ast.Module) and not ast.get_docstring(scope):
+        yield "the module"
+    for node in scope.body:
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) or node.name.startswith("_"):
+            continue
+        is_overload = any(getattr(decorator, "id", "") == "overload" for decorator in node.decorator_list)
+        if not ast.get_docstring(node) and not is_overload:
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from undocumented(node)
+
+
+def test_public_names_are_there_and_explained() -> None:
+    """What the package offers can be imported from it, and says what it is."""
+    for name in dousell_cache.__all__:
+        offered = getattr(dousell_cache, name)
+        explained = offered if callable(offered) else type(offered)
+        assert explained.__doc__, name
+    assert list(dousell_cache.__all__) == sorted(dousell_cache.__all__, key=lambda name: (not name.isupper(), name))

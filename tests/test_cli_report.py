@@ -1,0 +1,91 @@
+"""``dousell-cache report``: everything is checked before a kernel starts, and one line says what came of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dousell_cache.cli import main
+
+from .reports import write_notebook
+
+CANARY = "c4n4ry-secret-2468"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--env", "locl"], 'there is no environment "locl": did you mean "local"?'),
+        (["--env", "local,,vercel"], 'there is no environment ""'),
+        (["--env", "local,local"], "the environment local is asked for twice"),
+        (["--notebook", "01_mesure_cache_aside"], 'did you mean "01_measure_cache_aside"?'),
+        (["--profile", "ful"], 'there is no profile "ful": did you mean "full"?'),
+        (["-p", "request=500"], 'has a parameter "request": did you mean "requests"?'),
+        (["-p", "requests=many"], 'parameter requests must be a whole number such as 500, or none, not "many"'),
+        (["-p", "requests=7"], "parameter requests must be between 100 and 1,000,000, not 7"),
+        (["-p", "skew=0.5", "-p", "skew=1"], "parameter skew is given twice"),
+        (["-p", "requests"], '-p "requests" must be NAME=VALUE'),
+        (["-p", "environment=vercel"], "parameter environment is set by --env"),
+        (["--timeout", "soon"], '--timeout must be a number of seconds from 1 to a week, not "soon"'),
+        (["--timeout", "nan"], "--timeout must be"),
+        (["--timeout", "0"], "--timeout must be"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, one line with the nearest valid name, nothing on stdout, and not even the folder is made."""
+    assert main(["report", *arguments, "--out", str(tmp_path / "reports")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unusable_folder_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file where the reports should go is named, exit code 2, before anything is run."""
+    (tmp_path / "file").write_text("here")
+    assert main(["report", "--out", str(tmp_path / "file")]) == 2
+    assert "--out" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "here"
+
+
+def report(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command as cron would, towards a dedicated server that is not there."""
+    environ = {
+        "PATH": os.defpath,
+        "REDIS_URL": f"redis://:{CANARY}@127.0.0.1:1/0",
+        "SUPABASE_URL": "http://127.0.0.1:1",
+        "SUPABASE_KEY": CANARY,
+    }
+    command = [sys.executable, "-m", "dousell_cache.cli", "report", "--env", "dedicated", *arguments]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_from_cron_it_is_one_line(tmp_path: Path) -> None:
+    """Without terminal, home and variables: one line with verdict and page, nothing on stderr, exit code 4."""
+    write_notebook(tmp_path / "mine.ipynb", "'never run'", parameters='environment: str = "local"')
+    done = report(tmp_path, "--notebook", "mine.ipynb")
+    assert done.returncode == 4
+    assert done.stderr == ""
+    (line,) = done.stdout.splitlines()
+    (folder,) = (entry for entry in (tmp_path / "reports").iterdir() if entry.is_dir())
+    assert line == f"unreachable (dedicated unreachable): reports/{folder.name}/index.html"
+
+
+def test_json_is_alone_on_stdout(tmp_path: Path) -> None:
+    """What is printed is what is in results.json, and no secret is in anything written or said."""
+    write_notebook(tmp_path / "mine.ipynb", "'never run'")
+    done = report(tmp_path, "--notebook", "mine.ipynb", "--json", "--out", "elsewhere")
+    document = json.loads(done.stdout)
+    (written,) = (tmp_path / "elsewhere").glob("*/results.json")
+    assert document == json.loads(written.read_text())
+    assert document["exit_code"] == done.returncode == 4
+    assert document["environments"]["dedicated"]["status"] == "unreachable"
+    assert document["run"]["command"].startswith("dousell-cache report --env dedicated --profile quick --notebook mine")
+    texts = [path.read_text() for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()]
+    assert not any(CANARY in text for text in [*texts, done.stdout, done.stderr])

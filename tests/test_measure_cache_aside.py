@@ -1,0 +1,276 @@
+"""A cache-aside measured end to end, on the real servers of the local cloud, without latency added."""
+
+import asyncio
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from dousell_cache.cache import AsyncCache
+from dousell_cache.dousell.origin import Row
+from dousell_cache.dousell.site import Site, open_site, shared_cloud
+from dousell_cache.local import Cloud
+from dousell_cache.measure import CacheAside, Plan, Result, cache_aside, measure_cache_aside
+from dousell_cache.measure.workload import zipf_ranks
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
+
+PLAN = Plan(requests=200, keys=10, seed=3)
+VARIABLES = (
+    *("VERCEL", "REDIS_URL", "VALKEY_URL", "SUPABASE_URL", "SUPABASE_KEY"),
+    *("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_URL", "KV_REST_API_TOKEN"),
+)
+
+
+@dataclasses.dataclass
+class Measured:
+    """A run, and the keys that its cache was asked for, in order."""
+
+    run: CacheAside
+    keys: list[str]
+
+
+async def measured(environment: str, patch: pytest.MonkeyPatch) -> Measured:
+    """Measure the plan in an environment."""
+    keys: list[str] = []
+    read = AsyncCache.get_or_set
+
+    def noting(cache: AsyncCache, key: str, *arguments: Any, **options: Any) -> Any:
+        keys.append(key)
+        return read(cache, key, *arguments, **options)
+
+    patch.setattr(AsyncCache, "get_or_set", noting)
+    async with open_site(environment) as site:
+        run = await measure_cache_aside(site, PLAN)
+    patch.setattr(AsyncCache, "get_or_set", read)
+    return Measured(run, keys)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def near(cloud: Cloud) -> Iterator[pytest.MonkeyPatch]:  # noqa: ARG001 - joined, so that it is started once
+    """Stand the site on the session's cloud: no latency, nobody's credentials."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in VARIABLES:
+            patch.delenv(variable, raising=False)
+        patch.setenv("DOUSELL_CACHE_LATENCY", "none")
+        patch.setenv("DOUSELL_ORIGIN_LATENCY", "none")
+        patch.setattr(cache_aside, "_RATE", 250.0)  # nothing is far away here
+        patch.setattr(cache_aside, "_ORIGIN_RATE", 200.0)
+        yield patch
+        shared_cloud().close()
+        shared_cloud.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def both(near: pytest.MonkeyPatch) -> dict[str, Measured]:
+    """The same plan over TCP and over REST."""
+    return {name: asyncio.run(measured(name, near)) for name in ("local", "vercel")}
+
+
+@pytest.fixture(params=["local", "vercel"])
+def run(request: pytest.FixtureRequest, both: dict[str, Measured]) -> CacheAside:
+    """The run in one environment."""
+    return both[request.param].run
+
+
+def test_both_ways_are_asked_the_same(both: dict[str, Measured]) -> None:
+    """The same plan over TCP and REST has the same schedule and asks for the same keys in the same order."""
+    local, vercel = both["local"], both["vercel"]
+    assert local.run.result.parameters == vercel.run.result.parameters
+    assert local.run.result.parameters["schedule"] == PLAN.schedule.digest
+    assert local.keys == vercel.keys
+    ranks = zipf_ranks(PLAN.keys, 200, skew=PLAN.skew, seed=PLAN.seed)
+    pages = [int(key.removeprefix("detail:")) for key in local.keys]
+    assert len(pages) == 200
+    assert [sorted(set(pages))[rank] for rank in ranks] == pages
+
+
+def test_every_read_is_counted(run: CacheAside) -> None:
+    """Hits and misses add up to all reads; each page was missed at least once, and most reads hit."""
+    counts = run.reads.counts
+    assert set(counts) == {"hit", "miss"}
+    assert counts["hit"] + counts["miss"] == 200
+    asked = len(set(zipf_ranks(PLAN.keys, 200, skew=PLAN.skew, seed=PLAN.seed)))
+    assert asked <= counts["miss"] < counts["hit"]
+    assert run.origin.counts == {"origin": 40}
+
+
+def test_figures_follow_from_the_reads(run: CacheAside) -> None:
+    """Hit rate, percentiles and speedup are those of the samples, each with an interval around it."""
+    times, figures = run.reads.response_ms, run.figures
+    assert {name: figure.value for name, figure in figures.items()} == {
+        "hit_rate": run.reads.counts["hit"] / 200,
+        "p50_ms": np.percentile(times, 50),
+        "p95_ms": np.percentile(times, 95),
+        "speedup": run.origin.response_ms.mean() / times.mean(),  # over all reads, misses included
+    }
+    for figure in figures.values():
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low <= figure.value <= figure.high
+    assert [verdict.kpi.name for verdict in run.verdicts] == ["hit_rate", "p50_ms", "p95_ms"]
+
+
+def test_the_latency_rows_cover_all_reads(run: CacheAside) -> None:
+    """The rows are the origin alone, each outcome, and all reads; the outcomes' requests add up to all."""
+    origin, *outcomes, every = run.latency
+    assert (origin.path, origin.samples) == ("origin alone", 40)
+    assert [row.path for row in outcomes] == sorted(run.reads.counts)
+    assert sum(row.samples for row in outcomes) == every.samples == 200
+    weighted = sum(row.mean * row.samples for row in outcomes) / 200
+    assert every.mean == pytest.approx(weighted, abs=0.002)
+
+
+def test_samples_hold_every_request(run: CacheAside) -> None:
+    """The raw samples are a row for each request, with path, intended start, times and outcome."""
+    samples = run.samples
+    assert list(samples) == ["path", "intended_s", "response_ms", "service_ms", "outcome"]
+    assert samples["path"].value_counts().to_dict() == {"cache": 200, "origin": 40}
+    through = samples[samples["path"] == "cache"]
+    assert through["intended_s"].tolist() == PLAN.schedule.times.tolist()
+    assert through["outcome"].tolist() == run.reads.outcomes
+
+
+def test_what_is_emulated_is_said(both: dict[str, Measured]) -> None:
+    """The stand-ins are named in the result and in the reading: Upstash and Supabase on vercel, Supabase locally."""
+    upstash, supabase = "Upstash (no latency added)", "Supabase (no latency added)"
+    assert both["vercel"].run.result.emulated == [upstash, supabase]
+    assert both["local"].run.result.emulated == [supabase]
+    assert f"Emulated on this machine: {upstash}." in both["vercel"].run.reading
+    assert "Upstash" not in both["local"].run.reading
+
+
+def test_the_reading_repeats_the_figures(run: CacheAside) -> None:
+    """The sentences hold the number of reads, the hit rate and the speedup, and no failure where there was none."""
+    figures, reading = run.figures, run.reading
+    assert reading.startswith("200 reads of 10 pages in ")
+    assert f"{figures['hit_rate'].value:.1%} were hits" in reading
+    assert f"{figures['speedup'].value:.1f} times as fast as by the origin alone" in reading
+    assert "failed" not in reading
+    assert "could not serve" not in reading
+
+
+def test_a_late_generator_is_said(run: CacheAside) -> None:
+    """When this process itself started reads late, the reading says by how much; else it does not speak of it."""
+    for lag, said in ((809.0, True), (5.0, False)):
+        reads = dataclasses.replace(run.reads, lag_ms=np.full(200, lag))
+        reading = dataclasses.replace(run, reads=reads).reading
+        assert ("This machine was too busy: reads started up to 809 ms (P99) late" in reading) == said
+
+
+def test_a_result_round_trips_and_keeps_secrets(both: dict[str, Measured], cloud: Cloud) -> None:
+    """A published result reads back equal, and holds no credential and no path of this machine."""
+    for name, each in both.items():
+        document = msgspec.json.encode(each.run.result)
+        assert msgspec.json.decode(document, type=Result) == each.run.result
+        assert each.run.result.environment == name
+        texts = list(strings(json.loads(document)))
+        for secret in (cloud.upstash_token, cloud.supabase_anon_key, cloud.postgres_url):
+            assert not any(secret in text for text in texts)
+        assert not [text for text in texts if re.search(r"(^|[\s\"'(=])/\w", text)]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield every text in a JSON document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.items():
+            yield from strings(list(part))
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings(part)
+
+
+async def test_a_second_run_on_a_site_finds_the_pages_there() -> None:
+    """What the first run stored, the second hits; and no run leaves its observer behind."""
+    async with open_site("vercel") as site:
+        await measure_cache_aside(site, msgspec.structs.replace(PLAN, requests=50, skew=0.0))
+        again = await measure_cache_aside(site, msgspec.structs.replace(PLAN, requests=20, skew=5.0))
+        assert again.reads.counts == {"hit": 20}
+        assert again.figures["hit_rate"].high == 1
+        cache_aside._OUTCOME.set("untouched")
+        await site.cache.get("anything")
+        assert cache_aside._OUTCOME.get() == "untouched"
+
+
+class Failing:
+    """An origin that refuses to show one page."""
+
+    def __init__(self, site: Site, refused: int) -> None:
+        self._origin = site.origin
+        self._refused = refused
+
+    async def property_ids(self, count: int) -> list[int]:
+        """Return the ids."""
+        return await self._origin.property_ids(count)
+
+    async def property(self, property_id: int) -> Row:
+        """Return a page, or fail."""
+        if property_id == self._refused:
+            raise ConnectionError("the origin hung up")
+        return await self._origin.property(property_id)
+
+
+async def test_failed_reads_are_errors_and_counted() -> None:
+    """When the origin fails for a page, its reads are errors, all still add up, and the reading says why."""
+    async with open_site("vercel") as site:
+        refused = (await site.origin.property_ids(1))[0]
+        run = await measure_cache_aside(dataclasses.replace(site, origin=Failing(site, refused)), PLAN)
+    asked = zipf_ranks(PLAN.keys, 200, skew=PLAN.skew, seed=PLAN.seed)
+    assert run.reads.counts["error"] == (asked == 0).sum()
+    assert sum(run.reads.counts.values()) == 200
+    assert f"{run.reads.counts['error']} failed, the first with ConnectionError: the origin hung up" in run.reading
+    assert run.origin.counts == {"origin": 36, "error": 4}
+
+
+async def test_a_dead_cache_is_bypassed_and_said(free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the cache dies, the origin answers every read, none fails, and the reading says so."""
+    monkeypatch.setenv("REDIS_URL", free_valkey.url)
+    async with open_site("dedicated") as site:
+        free_valkey.kill()
+        run = await measure_cache_aside(site, msgspec.structs.replace(PLAN, requests=50))
+    assert run.reads.counts == {"bypass": 50}
+    assert "The cache could not serve 50 of them: the origin answered instead." in run.reading
+    assert run.figures["hit_rate"].value == 0
+
+
+async def test_more_pages_than_there_are_is_refused() -> None:
+    """A plan for more pages than the origin offers is refused with both numbers, before anything is measured."""
+    async with open_site("vercel") as site:
+        pages = len(await site.origin.property_ids(5_000))
+        with pytest.raises(ValueError, match=rf"keys=5000 asks for more pages than the origin has: {pages}"):
+            await measure_cache_aside(site, Plan(keys=5_000))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"requests": 0}, "requests must be 1 or more, or None .*, not 0"),
+        ({"requests": -1}, "requests must be 1 or more"),
+        ({"profile": "quik"}, "no profile 'quik'; there are quick, full"),
+        ({"ttl": 0}, "ttl must be between"),
+        ({"keys": 0}, "at least one key"),
+        ({"skew": -1}, "skew .* not -1"),
+        ({"seed": -1}, "seed .* not -1"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    """Each value of a plan is checked when it is made, before any server is asked."""
+    with pytest.raises(ValueError, match=sentence):
+        Plan(**changes)
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_the_profile_says_how_many(profile: str) -> None:
+    """Without a number of its own a plan asks for what its profile says, as documented; with one, for that."""
+    reads = len(Plan(profile=profile).schedule)
+    assert f"{reads:,} {profile}" in (Plan.__doc__ or "")
+    assert len(Plan(profile=profile).origin_schedule) >= 40  # fewer leave the speedup without an interval
+    assert len(Plan(profile=profile, requests=7).schedule) == 7

@@ -1,0 +1,41 @@
+"""Where numbers lie on the page's small drawings."""
+
+import pytest
+
+from dousell_cache.measure.kpis import KPIS, judge
+from dousell_cache.measure.result import LatencyRow
+from dousell_cache.measure.stats import Interval
+from dousell_cache.reporting.charts import LogScale, bullet
+
+
+@pytest.mark.parametrize("name", list(KPIS))
+@pytest.mark.parametrize("value", [0.0, 0.05, 0.9, 1.0, 37.0, 5_000.0])
+def test_a_bullet_keeps_the_order(name: str, value: float) -> None:
+    """Interval, figure and target lie on the line in the order of their numbers, inside it, even at the extremes."""
+    figure = Interval(value, value * 0.5, value * 1.5, 100)
+    drawn = bullet(judge(KPIS[name], figure))
+    assert 0 <= drawn.low <= drawn.value <= drawn.high <= 100
+    assert 0 <= drawn.target <= 100
+    if KPIS[name].unit != "%":
+        assert (drawn.value < drawn.target) == (value < KPIS[name].target)
+
+
+def test_a_figure_without_interval_is_a_point() -> None:
+    """Too few samples for an interval draw none."""
+    drawn = bullet(judge(KPIS["hit_rate"], Interval(0.95, None, None, 3)))
+    assert drawn.low == drawn.value == drawn.high
+
+
+def test_the_scale_is_logarithmic_and_holds_everything() -> None:
+    """Equal factors are equal distances, every time is on the scale, and its first decade is its left end."""
+    scale = LogScale([LatencyRow("hit", 9, 1.0, 0.3, 3.0), LatencyRow("miss", 9, 1.0, 300, 450)])
+    assert scale.place(30) - scale.place(3) == pytest.approx(scale.place(3) - scale.place(0.3), abs=0.02)
+    assert 0 < scale.place(0.3) < scale.place(450) < 100
+    assert scale.ticks[0] == (0.0, "0.1")
+    assert [label for _, label in scale.ticks] == ["0.1", "1", "10", "100"]
+
+
+def test_a_scale_of_nothing_stands() -> None:
+    """No rows, or times of nothing, break no page."""
+    assert LogScale([]).place(0) == 0
+    assert LogScale([LatencyRow("hit", 0, 0, 0, 0)]).ticks

@@ -1,0 +1,137 @@
+"""The list of all runs: whatever lies in the folder, it stands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dousell_cache.reporting import index, spec
+from dousell_cache.reporting.record import Results, RunStatus, State, encode
+
+from .reports import BAD, GOOD, Seen, failed, made_up, measured
+
+
+def finished(out: Path, results: Results) -> None:
+    """Leave a finished run in the folder."""
+    folder = out / results.run.id
+    folder.mkdir()
+    (folder / "results.json").write_bytes(encode(results))
+
+
+def unfinished(out: Path, run_id: str, state: State, pid: int) -> None:
+    """Leave an unfinished run in the folder."""
+    folder = out / f".{run_id}.partial"
+    folder.mkdir()
+    started = "2026-11-22T19:30:00+00:00"
+    status = RunStatus(id=run_id, state=state, environments={}, pid=pid, started=started, reason="No space left")
+    (folder / "status.json").write_bytes(encode(status))
+
+
+def listed(out: Path) -> Seen:
+    """Write the list and return what a browser makes of it."""
+    index.write(out)
+    return Seen((out / "index.html").read_text("utf-8"))
+
+
+def run_ids(seen: Seen) -> list[str]:
+    """Return the runs on the list, in order."""
+    return [href.partition("/")[0] for href in seen.values("a", "href") if href.endswith("/index.html")]
+
+
+def test_no_run_is_no_problem(tmp_path: Path) -> None:
+    """An empty folder has a page that says how to make a run."""
+    assert "There is no run yet" in listed(tmp_path).text
+
+
+def test_a_run_is_shown_with_its_figures(tmp_path: Path) -> None:
+    """Each environment has a line with hit rate, P95 and speedup, linked to the run's page."""
+    environments = {"local": measured(GOOD, emulated=["x"]), "vercel": failed("unreachable", "no")}
+    finished(tmp_path, made_up(environments))
+    seen = listed(tmp_path)
+    assert run_ids(seen) == ["20261122T193000Z-3f2a"]
+    assert seen.exact == [0.9715, 4.462, 12.34]
+    for said in ("97.2 %", "4.46 ms", "12.3×", "unreachable", "not reached", "emulated", "1 run,", "quick"):
+        assert said in seen.text
+    assert seen.fetched == []
+
+
+def test_the_newest_is_first(tmp_path: Path) -> None:
+    """Runs stand in the order of their times, those under way among them."""
+    for run_id in ("20260101T000000Z-aaaa", "20270101T000000Z-aaaa", "20260601T000000Z-aaaa"):
+        finished(tmp_path, made_up({"local": measured(BAD)}, run_id=run_id))
+    unfinished(tmp_path, "20260801T000000Z-aaaa", "running", os.getpid())
+    text = listed(tmp_path).text
+    places = [text.index(f"{moment}T000000Z") for moment in ("20270101", "20260801", "20260601", "20260101")]
+    assert places == sorted(places)
+
+
+def test_runs_that_did_not_finish_are_shown(tmp_path: Path) -> None:
+    """Running, killed and failed are told apart by state and process, and a stopped one is called stopped."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    unfinished(tmp_path, "20260101T000000Z-aaaa", "running", os.getpid())
+    assert "running" in listed(tmp_path).text
+    assert "killed" not in listed(tmp_path).text
+    unfinished(tmp_path, "20260102T000000Z-aaaa", "running", ended.pid)
+    unfinished(tmp_path, "20260103T000000Z-aaaa", "failed", ended.pid)
+    finished(tmp_path, made_up({"local": failed("interrupted", "no")}, exit_code=130))
+    text = listed(tmp_path).text
+    for said in ("killed", "No space left", "stopped", "4 runs"):
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"{", "unreadable"), (b'{"schema": 3}', "unreadable"), (None, "another version")]
+)
+def test_a_run_that_cannot_be_read_is_listed_all_the_same(tmp_path: Path, content: bytes | None, said: str) -> None:
+    """A damaged file, or one of another version, hides no other run and is itself not hidden."""
+    newer = msgspec.structs.replace(made_up({"local": measured(GOOD)}, run_id="20270101T000000Z-bbbb"), version=2)
+    finished(tmp_path, newer)
+    if content:
+        (tmp_path / newer.run.id / "results.json").write_bytes(content)
+    finished(tmp_path, made_up({"local": measured(GOOD)}))
+    seen = listed(tmp_path)
+    assert said in seen.text
+    assert run_ids(seen) == [newer.run.id, "20261122T193000Z-3f2a"]
+
+
+def test_other_files_are_left_alone(tmp_path: Path) -> None:
+    """What is no run is neither listed nor touched."""
+    (tmp_path / "README.md").write_text("hello")
+    (tmp_path / "example").mkdir()
+    (tmp_path / ".strange.partial").mkdir()
+    assert "There is no run yet" in listed(tmp_path).text
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        ".strange.partial",
+        "README.md",
+        "example",
+        "index.html",
+    ]
+
+
+def test_a_thousand_runs_are_a_page(tmp_path: Path) -> None:
+    """The list of a thousand runs is complete and still a page that one can open."""
+    environments = {"local": measured(GOOD), "vercel": measured(BAD)}
+    for number in range(1000):
+        finished(tmp_path, made_up(environments, run_id=f"20261122T193000Z-{number:04x}"))
+    seen = listed(tmp_path)
+    assert len(run_ids(seen)) == 1000
+    assert "1,000 runs" in seen.text
+    assert (tmp_path / "index.html").stat().st_size < 2_000_000
+
+
+def test_a_run_that_ends_meanwhile_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes the list looks once more, so two runs that end together are both on it."""
+    finished(tmp_path, made_up({"local": measured(GOOD)}))
+    write = spec.write_atomically
+
+    def slow(path: Path, content: bytes) -> None:
+        if not (tmp_path / "20270101T000000Z-bbbb").exists():
+            finished(tmp_path, made_up({"local": measured(GOOD)}, run_id="20270101T000000Z-bbbb"))
+        write(path, content)
+
+    monkeypatch.setattr(index, "write_atomically", slow)
+    assert len(run_ids(listed(tmp_path))) == 2

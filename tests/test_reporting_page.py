@@ -1,0 +1,171 @@
+"""The page of a run: self-contained, and its numbers are those of ``results.json``."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from dousell_cache.measure.stats import Interval
+from dousell_cache.reporting import page, tables
+from dousell_cache.reporting.record import EnvironmentRecord, Results
+
+from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, measured, save, v4
+
+HOSTILE = '<script src="https://evil.example/x.js"></script>'
+CASES: dict[str, tuple[dict[str, EnvironmentRecord], str]] = {
+    "pass": ({"local": measured(GOOD), "vercel": measured(GOOD, emulated=["Upstash (4 ms)"])}, "Every target is met"),
+    "fail": ({"local": measured(GOOD), "vercel": measured(BAD)}, "1 of 4 targets missed"),
+    "inconclusive": ({"local": measured(VAGUE)}, "Too few measurements to say"),
+    "unreachable": (
+        {"local": measured(GOOD), "vercel": failed("unreachable", "nothing listens there")},
+        "vercel could not be reached",
+    ),
+    "error": ({"local": failed("cell_error", f"cell 3: ValueError: {HOSTILE}")}, "The run failed"),
+}
+
+
+def shown(results: Results, folder: Path) -> Seen:
+    """Return what a browser makes of the page of these results."""
+    return Seen(page.render(results, folder))
+
+
+@pytest.fixture(params=list(CASES))
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Seen, Results]:
+    """A verdict, the page that shows it, and the results it shows."""
+    results = made_up(CASES[request.param][0])
+    return request.param, shown(results, tmp_path), results
+
+
+def test_the_verdict_comes_first(case: tuple[str, Seen, Results]) -> None:
+    """The headline is the first heading and says in words what was found; there is one main heading."""
+    verdict, seen, results = case
+    assert results.verdict == verdict
+    assert [tag for tag, _ in seen.tags if tag == "h1"] == ["h1"]
+    assert CASES[verdict][1] in seen.text
+    assert page.WORDS[results.verdict] in seen.text
+
+
+def test_nothing_is_fetched(case: tuple[str, Seen, Results]) -> None:
+    """No script, no outside address in a tag or a style, whatever a reason holds."""
+    _, seen, _ = case
+    assert seen.fetched == []
+    assert "script" not in {tag for tag, _ in seen.tags}
+    assert not re.search(r"url\(|@import|https?:", seen.styles)
+
+
+def test_every_figure_of_the_results_is_shown(case: tuple[str, Seen, Results]) -> None:
+    """Each environment's figures and latencies are there, for people and, exactly, for programs."""
+    _, seen, results = case
+    for record in results.environments.values():
+        for name, figure in record.figures.items():
+            assert figure.value in seen.exact
+            unit = {"hit_rate": "%", "p95_ms": "ms", "speedup": "×"}[name]
+            assert tables.number(figure.value, unit) in seen.text
+            assert tables.interval(figure, unit) in seen.text
+        rows = [row for notebook in record.notebooks.values() if notebook.result for row in notebook.result.latency]
+        assert {time for row in rows for time in (row.p50, row.p95)} <= set(seen.exact)
+        assert f"{record.samples:,}" in seen.text
+
+
+def test_every_exact_number_is_a_result(case: tuple[str, Seen, Results]) -> None:
+    """The page shows no measured number that results.json does not hold."""
+    _, seen, results = case
+    held = {float(record.samples) for record in results.environments.values()}
+    for record in results.environments.values():
+        held |= {figure.value for figure in record.figures.values()}
+        for notebook in record.notebooks.values():
+            held |= {t for row in (notebook.result.latency if notebook.result else []) for t in (row.p50, row.p95)}
+    assert set(seen.exact) <= held
+
+
+def test_headings_go_down_step_by_step(case: tuple[str, Seen, Results]) -> None:
+    """No level is skipped, and each landmark and id exists once."""
+    _, seen, _ = case
+    levels = [int(tag[1]) for tag, _ in seen.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(lower <= upper + 1 for upper, lower in pairwise(levels))
+    ids = [attrs["id"] for _, attrs in seen.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert [tag for tag, _ in seen.tags if tag in {"header", "main", "footer"} and tag != "header"] == [
+        "main",
+        "footer",
+    ]
+
+
+def test_headers_have_a_scope(case: tuple[str, Seen, Results]) -> None:
+    """Every header cell of every table says what it heads."""
+    _, seen, _ = case
+    headers = [attrs for tag, attrs in seen.tags if tag == "th"]
+    assert all(attrs.get("scope") in {"col", "row", "rowgroup"} for attrs in headers)
+
+
+def test_emulation_is_said_wherever_a_figure_rests_on_it(tmp_path: Path) -> None:
+    """The headline, the environment's card, each of its verdicts and its column are marked; a real one is not."""
+    emulated = measured(GOOD, emulated=["Upstash (4 ms ± 1 ms)"])
+    text = shown(made_up({"vercel": emulated}), tmp_path).text
+    assert "Upstash (4 ms ± 1 ms)" in text
+    assert "emulated on the measuring machine" in text
+    assert text.count("emulated") >= 3 + len(GOOD)
+    assert "emulated on" not in shown(made_up({"local": measured(GOOD)}), tmp_path).text
+
+
+def test_an_unreachable_environment_is_a_section_of_words(tmp_path: Path) -> None:
+    """It has its place among the others, with the reason, and in the comparison it says so too."""
+    text = shown(made_up(CASES["unreachable"][0]), tmp_path).text
+    assert "could not be reached: nothing listens there" in " ".join(text.split())
+    assert "not reached" in text
+
+
+def test_a_reason_cannot_become_markup(tmp_path: Path) -> None:
+    """What an exception says is text, however it looks."""
+    assert HOSTILE in shown(made_up(CASES["error"][0]), tmp_path).text
+
+
+def test_a_missed_target_is_explained(tmp_path: Path) -> None:
+    """Value, target and usual causes stand under the table."""
+    text = " ".join(shown(made_up({"local": measured(BAD)}), tmp_path).text.split())
+    assert "Hit rate is 62.3 %; the target is > 90.0 %. Usual causes: " in text
+
+
+def test_a_figure_without_interval_is_not_a_pass(tmp_path: Path) -> None:
+    """Too few samples are said to be too few."""
+    few = measured({"hit_rate": Interval(1.0, None, None, 3)})
+    seen = shown(made_up({"local": few}), tmp_path)
+    assert "too few samples" in seen.text
+    assert "Every target is met" not in seen.text
+
+
+def test_the_run_can_be_repeated_from_the_page(tmp_path: Path) -> None:
+    """Command and parameters are on it, as text; so are time, duration, commit and machine."""
+    text = " ".join(shown(made_up({"local": measured(GOOD)}), tmp_path).text.split())
+    for said in (
+        "dousell-cache report --env local,vercel -p 'ttl=<300>'",
+        "none: what the profile says",
+        "22 November 2026, 19:30 UTC",
+        "1 min 5 s",
+        "0123456789, with changes",
+        "Linux 6.1, x86_64, 2 CPUs",
+    ):
+        assert said in text
+
+
+def test_a_stopped_run_says_so(tmp_path: Path) -> None:
+    """However much was measured, the headline says that the run was stopped."""
+    results = made_up({"local": measured(GOOD), "vercel": failed("interrupted", "the run was stopped")}, exit_code=143)
+    assert "The run was stopped" in shown(results, tmp_path).text
+
+
+def test_the_notebook_is_on_the_page(tmp_path: Path) -> None:
+    """What was executed is shown below its title, with a link to the file beside the page."""
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# What is it worth?\n\nThe *prose*.")])
+    save(notebook, tmp_path / "notebooks" / "local" / f"{NAME}.ipynb")
+    seen = shown(made_up({"local": measured(GOOD)}), tmp_path)
+    assert "What is it worth?" in seen.text
+    assert "The prose." in seen.text
+    assert f"notebooks/local/{NAME}.ipynb" in seen.values("a", "href")
+
+
+def test_the_page_is_small(tmp_path: Path) -> None:
+    """Without its notebooks' pictures a page of two environments is well under 100 KB."""
+    assert len(page.render(made_up(CASES["pass"][0]), tmp_path)) < 60_000
