@@ -4,6 +4,7 @@ import inspect
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,39 @@ def _runtime_folder() -> Iterator[Path]:
     shutil.rmtree(base)
 
 
+# A developer's own variables decide nothing here, and nothing is far away.
+_UNSET = (
+    "VERCEL",
+    "UPSTASH_REDIS_REST_URL",
+    "UPSTASH_REDIS_REST_TOKEN",
+    "KV_REST_API_URL",
+    "KV_REST_API_TOKEN",
+    "REDIS_URL",
+    "VALKEY_URL",
+    "SUPABASE_URL",
+    "SUPABASE_KEY",
+    "DOUSELL_CACHE_RESULTS",
+)
+
+
+@contextmanager
+def _own_variables() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in _UNSET:
+            patch.delenv(variable, raising=False)
+        for variable in ("DOUSELL_CACHE_LATENCY", "DOUSELL_ORIGIN_LATENCY"):
+            patch.setenv(variable, "none")
+        yield
+
+
+def _let_go_of_the_site() -> None:
+    # Only if a test imported it: supabase and pandas come with it.
+    site = sys.modules.get("dousell_cache.dousell.site")
+    if site and site.shared_cloud.cache_info().currsize:
+        site.shared_cloud().close()
+        site.shared_cloud.cache_clear()
+
+
 class FreeValkey:
     """A Valkey of one test's own, which it may kill, pause and restart on the same port."""
 
@@ -88,8 +122,9 @@ class FreeValkey:
 @pytest.fixture(scope="session", autouse=True)
 def session_runtime() -> Iterator[Path]:
     """A runtime folder of this session's own, so that no test meets a developer's servers."""
-    with _runtime_folder() as base:
+    with _own_variables(), _runtime_folder() as base:
         yield base
+        _let_go_of_the_site()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -32,7 +33,7 @@ from dousell_cache.transport.connect import Place
 from dousell_cache.transport.nowhere import AsyncNowhere, BlockingNowhere
 from dousell_cache.transport.tcp import AsyncTcp, BlockingTcp
 
-from .servers import listening
+from .servers import listening, self_signed
 
 if TYPE_CHECKING:
     from .conftest import FreeValkey
@@ -69,6 +70,12 @@ class Face:
     async def send(self, *command: Any) -> Any:
         """Send a command past the cache, as another program would."""
         return await self.cache._port.send(*command)
+
+
+@pytest.fixture(autouse=True)
+def few_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Trust one certificate: reading all that there are takes longer than a test."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed(tmp_path / "authority.pem")))
 
 
 async def open_face(face: str, target: str | Environment, patience: float = 5) -> Face:

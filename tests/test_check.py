@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dousell_cache import CacheError, CacheUnavailable, Environment, connect
+from dousell_cache import CacheError, CacheUnavailable, Environment, check, connect
 from dousell_cache.check import STEPS, Check, Step, diagnosis, summary
 from dousell_cache.environments import rest, tcp_url
 from dousell_cache.local import Cloud
@@ -23,9 +23,15 @@ NAMES = ["connection", "SET", "GET", "EXISTS", "DEL", "cache-aside", "one paymen
 
 
 @pytest.fixture(autouse=True)
+def few_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Trust one certificate: reading all that there are takes longer than a test."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed(tmp_path / "authority.pem")))
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up after a tenth of the usual time."""
-    monkeypatch.setattr("dousell_cache.check.PATIENCE", 0.5)
+    """Give up soon, where nobody will answer."""
+    monkeypatch.setattr("dousell_cache.check.PATIENCE", 0.2)
 
 
 def checked(place: Place) -> list[Step]:
@@ -118,12 +124,13 @@ def no_socket(_: pytest.FixtureRequest) -> Iterator[Sentence]:
     )
 
 
-def silent(_: pytest.FixtureRequest) -> Iterator[Sentence]:
+def silent(request: pytest.FixtureRequest) -> Iterator[Sentence]:
     """A server that accepts and says nothing."""
+    request.getfixturevalue("impatient")
     with listening(silence) as server:
         yield (
             tcp(f"redis://:secret@{server.address}"),
-            f"no answer from redis://***@{server.address} within 0.5 s: check REDIS_URL and the firewall",
+            f"no answer from redis://***@{server.address} within 0.2 s: check REDIS_URL and the firewall",
         )
 
 
@@ -171,12 +178,13 @@ def tls_to_plain(_: pytest.FixtureRequest) -> Iterator[Sentence]:
         )
 
 
-def tls_to_a_waiting_plain_port(_: pytest.FixtureRequest) -> Iterator[Sentence]:
+def tls_to_a_waiting_plain_port(request: pytest.FixtureRequest) -> Iterator[Sentence]:
     """A server that waits for the end of what it takes for a line."""
+    request.getfixturevalue("impatient")
     with listening(silence) as server:
         yield (
             tcp(f"rediss://{server.address}"),
-            f"no answer from rediss://{server.address} within 0.5 s: check REDIS_URL, and whether that port speaks TLS",
+            f"no answer from rediss://{server.address} within 0.2 s: check REDIS_URL, and whether that port speaks TLS",
         )
 
 
@@ -258,12 +266,13 @@ def no_such_endpoint(_: pytest.FixtureRequest) -> Iterator[Sentence]:
     yield upstash("https://eu1-gone-1.upstash.invalid"), "no such host: check UPSTASH_REDIS_REST_URL"
 
 
-def silent_endpoint(_: pytest.FixtureRequest) -> Iterator[Sentence]:
+def silent_endpoint(request: pytest.FixtureRequest) -> Iterator[Sentence]:
     """An endpoint that accepts and says nothing."""
+    request.getfixturevalue("impatient")
     with listening(silence) as server:
         yield (
             upstash(f"http://{server.address}"),
-            f"no answer from http://{server.address} within 0.5 s: check UPSTASH_REDIS_REST_URL and the firewall",
+            f"no answer from http://{server.address} within 0.2 s: check UPSTASH_REDIS_REST_URL and the firewall",
         )
 
 
@@ -344,7 +353,7 @@ async def test_each_failure_has_its_sentence(unreachable: Sentence) -> None:
     environment, sentence = unreachable
     (step,) = checked(Place(environment))
     assert (step.name, step.passed, step.detail) == ("connection", False, sentence)
-    transport = async_transport(environment, 0.5)
+    transport = async_transport(environment, check.PATIENCE)
     with pytest.raises(CacheError) as caught:
         await transport.send("PING")
     assert diagnosis(caught.value, environment) == sentence

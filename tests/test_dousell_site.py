@@ -1,7 +1,7 @@
 """The site in each environment: what stands in is named, and what cannot be reached is said in one sentence."""
 
 import dataclasses
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -13,29 +13,7 @@ from dousell_cache.errors import ConfigurationError
 from dousell_cache.local import Cloud
 from dousell_cache.local.process import free_ports
 
-VARIABLES = (
-    *("VERCEL", "REDIS_URL", "VALKEY_URL", "SUPABASE_URL", "SUPABASE_KEY"),
-    *("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_URL", "KV_REST_API_TOKEN"),
-)
 URL, TOKEN = "https://eu1-name-12345.upstash.io", "not-to-be-shown"
-
-
-@pytest.fixture(autouse=True)
-def nobodys_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the developer's own decides anything here, and no latency is added."""
-    for variable in VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
-    for variable in ("DOUSELL_CACHE_LATENCY", "DOUSELL_ORIGIN_LATENCY"):
-        monkeypatch.setenv(variable, "none")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def let_go() -> Iterator[None]:
-    """Let go of this process's hold on the cloud at the end."""
-    yield
-    if shared_cloud.cache_info().currsize:
-        shared_cloud().close()
-        shared_cloud.cache_clear()
 
 
 @pytest_asyncio.fixture

@@ -1,33 +1,17 @@
 """The connection test as a result: what it saw, in words and in JSON, in each environment."""
 
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 from dousell_cache.check import STEPS
-from dousell_cache.dousell.site import shared_cloud
 from dousell_cache.errors import ConfigurationError
 from dousell_cache.local import Cloud
 from dousell_cache.local.process import free_ports
 from dousell_cache.measure import Result, check_connection
 
-VARIABLES = ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_URL", "KV_REST_API_TOKEN", "VALKEY_URL")
 SECRET = "not-to-be-shown"
-
-
-@pytest.fixture(autouse=True)
-def near(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - joined: started once
-    """Stand in for Upstash with the session's cloud: no latency, nobody's credentials."""
-    for variable in (*VARIABLES, "REDIS_URL"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("DOUSELL_CACHE_LATENCY", "none")
-    monkeypatch.setenv("DOUSELL_ORIGIN_LATENCY", "none")
-    yield
-    if shared_cloud.cache_info().currsize:
-        shared_cloud().close()
-        shared_cloud.cache_clear()
 
 
 def test_all_steps_pass_over_rest(cloud: Cloud) -> None:

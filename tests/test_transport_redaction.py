@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from dousell_cache.runner import run_blocking
 from dousell_cache.transport.redaction import Redaction, chain
 from dousell_cache.transport.tcp import BlockingTcp
 
-from .servers import http_endpoint, listening, silence
+from .servers import http_endpoint, listening, self_signed, silence
 
 if TYPE_CHECKING:
     from .conftest import FreeValkey
@@ -84,29 +85,35 @@ async def use_async(cache: AsyncCache, told: Told) -> None:
     told.append(repr((cache, cache.environment, vars(cache)["_transport"])))
 
 
-def use_both(environment: Environment, told: Told) -> None:
-    """Do everything with both faces, giving up soon."""
-    use(connect(environment, patience=0.05), told)
-    asyncio.run(asyncify(environment, told))
+def use_both(environment: Environment, told: Told, patience: float = 10) -> None:
+    """Do everything with both faces."""
+
+    async def the_other() -> None:
+        await use_async(await connect_async(environment, patience=patience), told)
+
+    use(connect(environment, patience=patience), told)
+    asyncio.run(the_other())
 
 
-async def asyncify(environment: Environment, told: Told) -> None:
-    """Connect the asyncio face and use it."""
-    await use_async(await connect_async(environment, patience=0.05), told)
-
-
-def checked(variables: Mapping[str, str], told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def checked(variables: Mapping[str, str], told: Told, monkeypatch: pytest.MonkeyPatch, patience: float = 10) -> None:
     """Run the connection test on the command line, in words and as JSON, and write down what it prints."""
-    monkeypatch.setattr("dousell_cache.check.PATIENCE", 0.05)
+    monkeypatch.setattr("dousell_cache.check.PATIENCE", patience)
     for name in ("VERCEL", "REDIS_URL", "VALKEY_URL", "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("dousell_cache.cli.load_env_file", lambda: None)  # what a developer's own .env says
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(printed):
-        codes = [main(["check"]), main(["check", "--json"])]
-    assert codes in ([4, 4], [1, 1])
+        codes = {main(["check"]), main(["check", "--json"])}
+    assert codes == {4}
     told.append(printed.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def few_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Trust one certificate: reading all that there are takes longer than a test."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed(tmp_path / "authority.pem")))
 
 
 @contextmanager
@@ -141,11 +148,12 @@ def test_a_password_is_told_to_the_server_alone(
 ) -> None:
     """Over TCP, however the server fails: no repr, message, cause, log record, event or printed line has it."""
     name, template = TCP_VARIABLES[variable]
+    patience = 0.05 if ailment == "silent" else 10
     with listening(TCP_AILMENTS[ailment]) as server:
         variables = {name: template.format(server.address)}
-        use_both(detect(variables), heard)
+        use_both(detect(variables), heard, patience)
         if ailment != "echoes" and variable == "password":
-            checked(variables, heard, monkeypatch)
+            checked(variables, heard, monkeypatch, patience)
     assert CANARY.encode() in b"".join(server.received), "the server was not even asked"
 
 
@@ -181,20 +189,16 @@ REST_AILMENTS: dict[str, tuple[int, Any]] = {
     "quotes in another error": (400, lambda headers, _: json.dumps({"error": {"headers": headers}}).encode()),
     "quotes in a reply": (200, lambda headers, _: json.dumps({"result": {"headers": headers}}).encode()),
 }
-PAIRS = {
-    "Upstash's": ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
-    "the integration's": ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
-}
 
 
 @pytest.mark.parametrize("ailment", REST_AILMENTS)
 def test_a_token_is_told_to_the_endpoint_alone(ailment: str, heard: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over HTTP, however the endpoint fails: no repr, message, cause, log record, event or printed line has it."""
     with http_endpoint(*REST_AILMENTS[ailment]) as endpoint:
-        for url, token in PAIRS.values():
-            variables = {"VERCEL": "1", url: endpoint.url, token: TOKEN}
-            use_both(detect(variables), heard)
-        checked(variables, heard, monkeypatch)
+        variables = {"VERCEL": "1", "UPSTASH_REDIS_REST_URL": endpoint.url, "UPSTASH_REDIS_REST_TOKEN": TOKEN}
+        use_both(detect(variables), heard)
+        if "quotes" in ailment:
+            checked(variables, heard, monkeypatch)
     assert len(endpoint.requests) >= 10
 
 

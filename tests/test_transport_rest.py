@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from dousell_cache.transport.connect import async_transport, blocking_transport
 from dousell_cache.transport.rest import AsyncRest, BlockingRest
 from dousell_cache.transport.tcp import AsyncTcp
 
-from .servers import http_endpoint, listening, silence
+from .servers import http_endpoint, listening, self_signed, silence
 
 Transport = BlockingRest | AsyncRest
 Open = Callable[..., Transport]
@@ -25,6 +26,12 @@ Open = Callable[..., Transport]
 TOKEN = "token-of-the-test"
 
 pytestmark = pytest.mark.timeout(30)  # what hangs has no patience: the test fails instead of waiting for the default
+
+
+@pytest.fixture(autouse=True)
+def few_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Trust one certificate: reading all that there are takes longer than a test."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed(tmp_path / "authority.pem")))
 
 
 async def close(transport: Any) -> None:

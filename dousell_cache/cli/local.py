@@ -42,13 +42,16 @@ def run(options: argparse.Namespace) -> int:
             "SUPABASE_KEY": here.supabase_anon_key,
             "DATABASE_URL": here.postgres_url,
         }
-        emulated = {"upstash": str(here.cache_latency), "supabase": str(here.origin_latency)}
+        added = {"upstash": here.cache_latency, "supabase": here.origin_latency}
+        emulated = {service: str(latency or "no latency added") for service, latency in added.items()}
+        ends = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before anybody reads that we are ready to be ended
         if options.json:
             document = {"schema": "dousell-cache/local", "version": 1, "variables": variables}
             print(json.dumps({**document, "emulated": emulated, "missing": here.missing}), flush=True)
         else:
             _print(variables, emulated, here.missing)
-        return _wait()
+        return 128 + signal.sigwait(ends)
 
 
 def _profile(name: str) -> str | None:
@@ -65,10 +68,3 @@ def _print(variables: dict[str, str | None], emulated: dict[str, str], missing: 
     for service, reason in missing.items():
         print(f"# {service}: {reason}")
     sys.stdout.flush()
-
-
-def _wait() -> int:
-    """Wait for Ctrl-C or SIGTERM and return the exit code that says which it was."""
-    ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    return 128 + signal.sigwait(ends)
