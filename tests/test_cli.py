@@ -137,7 +137,7 @@ def test_check_of_a_silent_server(said: Said, monkeypatch: pytest.MonkeyPatch) -
 
 def test_check_of_a_server_that_is_no_cache(said: Said, free_valkey: "FreeValkey") -> None:
     """A server that is reached and does not do what a cache does: exit code 1, in words and as JSON."""
-    with connect(free_valkey.url) as admin:
+    with connect(free_valkey.url, patience=5) as admin:
         run_blocking(admin._transport.send("ACL", "SETUSER", "reader", "on", ">canary", "~*", "+get", "+ping"))
     url = free_valkey.url.replace("redis://", "redis://reader:canary@")
     code, out, err = said("check", "--url", url)
@@ -363,5 +363,5 @@ def test_local_runs_until_it_is_told_to_end(cloud: Cloud) -> None:
     variables = document["variables"]
     assert (variables["REDIS_URL"], variables["UPSTASH_REDIS_REST_URL"]) == (cloud.valkey_url, cloud.upstash_url)
     assert document["emulated"] == {"upstash": "no latency added", "supabase": "no latency added"}
-    with connect(cloud.valkey_url) as cache:
+    with connect(cloud.valkey_url, patience=5) as cache:
         assert cache.ping() > 0

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from dousell_cache.cli import main
+from dousell_cache.reporting import run
+from dousell_cache.reporting.folder import ReportNotWritten
 
 from .reports import write_notebook
 
@@ -52,6 +54,22 @@ def test_an_unusable_folder_is_wrong_usage(tmp_path: Path, capsys: pytest.Captur
     assert main(["report", "--out", str(tmp_path / "file")]) == 2
     assert "--out" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "here"
+
+
+@pytest.mark.parametrize("error", [ReportNotWritten("the disk is full"), RuntimeError("the disk is full")])
+def test_a_run_that_cannot_report_is_no_missed_target(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever goes wrong, a bug of ours too, exits with 3: 1 would say that a target is missed."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(run, "run", fail)
+    assert main(["report"]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("the disk is full\n")
 
 
 def report(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -2,13 +2,15 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from dousell_cache.check import Step
 from dousell_cache.measure.result import Result
-from dousell_cache.reporting.record import EXIT_CODES, Results, encode, environment_verdict
+from dousell_cache.reporting.record import EXIT_CODES, Results, RunStatus, encode, environment_verdict
 
 from .reports import BAD, GOOD, VAGUE, failed, made_up, measured
 
@@ -55,6 +57,19 @@ def test_a_connection_test_counts_like_a_target(passed: list[bool], verdict: str
 def test_nothing_judged_is_no_pass() -> None:
     """An environment whose notebooks publish nothing is inconclusive."""
     assert environment_verdict("ok", []) == "inconclusive"
+
+
+def test_the_documented_examples_are_such_files() -> None:
+    """What the reference page shows can be read as results and status, and has every field of them."""
+    page = Path(__file__).parents[1] / "docs" / "reference" / "results.md"
+    results, status = re.findall(r"```json\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert encode(msgspec.json.decode(results, type=Results)) == encode_as_written(results)
+    assert encode(msgspec.json.decode(status, type=RunStatus)) == encode_as_written(status)
+
+
+def encode_as_written(text: str) -> bytes:
+    """Return JSON in our layout, its fields in their own order."""
+    return msgspec.json.format(text.encode(), indent=2) + b"\n"
 
 
 def test_results_are_read_back_as_they_were_written() -> None:

@@ -16,7 +16,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from dousell_cache.reporting import catalog
+from dousell_cache.reporting import catalog, supervise
 from dousell_cache.reporting.folder import ReportNotWritten
 from dousell_cache.reporting.parameters import resolve_all
 from dousell_cache.reporting.record import Results, RunStatus
@@ -294,7 +294,7 @@ def test_a_signal_ends_the_run_in_order(
 
 def test_a_killed_worker_takes_its_kernel_along(tmp_path: Path, hanging: Hanging, wait_until: "WaitUntil") -> None:
     """The process that executes is killed: the environment says by what, and no kernel is left, however stuck."""
-    write_notebook(hanging.path, NOTE_PIDS, SEIZE, parameters=hanging.parameters)
+    write_notebook(hanging.path, f"{NOTE_PIDS}\n{SEIZE}", parameters=hanging.parameters)
     kill = once(lambda: hanging.begun, lambda: os.kill(hanging.worker, signal.SIGKILL))
     finished = run(requested(hanging.path), tmp_path / "reports", observe=kill, worker=ALL)
     local = finished.results.environments["local"]
@@ -329,6 +329,16 @@ def test_a_worker_that_fails_is_quoted(tmp_path: Path) -> None:
     local = finished.results.environments["local"]
     assert local.reason == "the process that ran the notebooks failed: ZeroDivisionError: division by zero"
     assert (local.status, local.notebooks["quick"].status) == ("dead_kernel", "not_run")
+
+
+def test_an_environment_that_never_answers_is_out_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preflight that hangs is ended from outside when the environment's time is over."""
+    monkeypatch.setattr(supervise, "START_SECONDS", 0)
+    quick = write_notebook(tmp_path / "quick.ipynb", "1")
+    finished = run(requested(quick, seconds=4), tmp_path / "reports", worker=worker("__import__('time').sleep(600)"))
+    local = finished.results.environments["local"]
+    assert (local.status, local.reason) == ("timeout", "the environment's time was over")
+    assert local.notebooks["quick"].status == "not_run"
 
 
 @pytest.mark.parametrize(

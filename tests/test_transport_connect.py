@@ -86,7 +86,7 @@ def test_a_laptops_own_server_is_used(laptop: Callable[[int], None]) -> None:
 def test_an_embedded_server_stands_in(laptop: Callable[[int], None]) -> None:
     """Where nothing listens, a laptop gets a real Valkey of its own, and lets go of it when it closes."""
     laptop(free_port())
-    with connect(namespace="stand-in:") as cache:
+    with connect(namespace="stand-in:", patience=5) as cache:
         environment = cache.environment
         assert (environment.name, environment.kind, environment.source) == ("local", "embedded", "embedded")
         assert cache.set("a", "x", ttl=60) is True

@@ -281,12 +281,13 @@ async def test_options_cannot_change_the_shape_of_replies(open_tcp: Open, valkey
 
 async def test_a_frozen_server_is_given_up(open_tcp: Open, free_valkey: "FreeValkey") -> None:
     """A server that accepts and then says nothing costs one patience, and is there again when it wakes."""
-    transport = open_tcp(free_valkey.url, 0.1)
+    transport, patient = open_tcp(free_valkey.url, 0.2), open_tcp(free_valkey.url)
     assert await transport.send("SET", "a", "x") == b"OK"
     free_valkey.pause()
     with pytest.raises(CacheUnavailable, match=r"Timeout"):
         await transport.send("GET", "a")
     free_valkey.resume()
+    assert await patient.send("PING") == b"PONG"
     assert await transport.send("GET", "a") == b"x"
 
 

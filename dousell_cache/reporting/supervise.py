@@ -24,7 +24,7 @@ WORKER = (sys.executable, "-P", "-m", "dousell_cache.reporting.worker")
 Ending = Literal["finished", "stopped", "overran", "died"]
 
 _POLL_SECONDS = 0.1
-_START_SECONDS = 120.0  # beyond its own limit: the servers of the environment start, the last kernel shuts down
+START_SECONDS = 120.0  # beyond its own limit: the servers of the environment start, the last kernel shuts down
 _FAREWELL_SECONDS = 10.0  # after SIGTERM, a worker needs up to 4 for its kernel
 
 
@@ -66,7 +66,7 @@ def watch(
         OSError: the folder cannot be written, or no process be started.
     """
     (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
-    deadline = time.monotonic() + spec.seconds + _START_SECONDS
+    deadline = time.monotonic() + spec.seconds + START_SECONDS
     worker = _start(folder, command)
     try:
         ending = _wait(worker, folder, deadline, stop, observe)

@@ -1,0 +1,115 @@
+"""What a cache tells of itself: one event a call, counters, and a price that the server confirms."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dousell_cache.events import Counters, Event, Invalidation, Read, Write
+
+from .faces import FACES, Face, Loader, open_face
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
+
+
+@pytest.fixture(params=FACES)
+async def tcp(request: pytest.FixtureRequest, valkey_url: str) -> AsyncIterator[Face]:
+    """Both faces over TCP alone."""
+    opened = await open_face(request.param, valkey_url)
+    yield opened
+    await opened.close()
+
+
+async def test_one_event_for_each_call(tcp: Face) -> None:
+    """Each call tells one event, frozen, of its own kind, with the commands it cost."""
+    events = tcp.record()
+    await tcp.get("a")
+    await tcp.get_or_set("a", Loader(1), ttl=60)
+    await tcp.get("a")
+    with pytest.raises(ZeroDivisionError):
+        await tcp.get_or_set("b", Loader(ZeroDivisionError()), ttl=60)
+    await tcp.set("b", 1, ttl=60)
+    await tcp.invalidate("a", "b")
+    await tcp.ping()
+    told = [(type(event), getattr(event, "outcome", None), event.commands) for event in events]
+    assert told == [
+        (Read, "miss", 1),
+        (Read, "miss", 2),
+        (Read, "hit", 1),
+        (Read, "error", 1),
+        (Write, None, 1),
+        (Invalidation, None, 1),
+    ]
+    assert all(event.seconds >= 0 for event in events)
+
+
+async def test_an_observer_that_raises_harms_nothing(tcp: Face, caplog: pytest.LogCaptureFixture) -> None:
+    """A broken observer costs a log line, not a read; once unsubscribed it is not called again."""
+
+    def broken(event: Event) -> None:
+        raise ValueError(event)
+
+    unsubscribe = tcp.cache.subscribe(broken)
+    assert await tcp.get_or_set("a", Loader(1), ttl=60) == 1
+    assert len(caplog.records) == 1
+    unsubscribe()
+    assert await tcp.get_or_set("a", Loader(1), ttl=60) == 1
+    assert len(caplog.records) == 1
+    assert (tcp.counters().misses, tcp.counters().hits) == (1, 1)
+
+
+async def test_families_have_counters_of_their_own(tcp: Face) -> None:
+    """What stands before the first colon is counted apart."""
+    for key in ("detail:1", "detail:1", "search:Dakar:3", "all"):
+        await tcp.get_or_set(key, Loader(1), ttl=60)
+    assert tcp.counters().families == {
+        "detail": Counters(hits=1, misses=1, commands=3),
+        "search": Counters(misses=1, commands=2),
+        "all": Counters(misses=1, commands=2),
+    }
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_the_server_counts_the_same_commands(face: str, free_valkey: "FreeValkey") -> None:
+    """The published price is the true one: what each operation reports is what the server itself received."""
+    opened = await open_face(face, free_valkey.url)
+    await opened.ping()
+    events = opened.record()
+
+    async def cost(call: Callable[[], Awaitable[Any]]) -> dict[str, int]:
+        await opened.send("CONFIG", "RESETSTAT")
+        await call()
+        lines = (await opened.send("INFO", "commandstats")).decode().split("\r\n")
+        counts = {
+            line.split(":")[0][8:]: int(line.split("calls=")[1].split(",")[0]) for line in lines if "calls=" in line
+        }
+        del counts["config|resetstat"]
+        assert events.pop().commands == sum(counts.values())
+        return counts
+
+    load = Loader("x")
+    assert await cost(lambda: opened.get("a")) == {"get": 1}
+    assert await cost(lambda: opened.get_or_set("a", load, ttl=60)) == {"get": 1, "set": 1}
+    assert await cost(lambda: opened.get_or_set("a", load, ttl=60)) == {"get": 1}
+    assert await cost(lambda: opened.set("b", 1, ttl=60)) == {"set": 1}
+    assert await cost(lambda: opened.invalidate("a", "b", "c")) == {"del": 1}
+    assert await cost(lambda: opened.delete("a")) == {"del": 1}
+    await opened.close()
+
+
+async def test_connecting_costs_no_extra_command(free_valkey: "FreeValkey") -> None:
+    """A new connection sends the call's own command and nothing before it: no HELLO, no CLIENT SETINFO."""
+    admin = await open_face("blocking", free_valkey.url)
+    await admin.send("CONFIG", "RESETSTAT")
+    for face in FACES:
+        opened = await open_face(face, free_valkey.url)
+        await opened.get("a")
+        await opened.close()
+    stats = await admin.send("INFO", "commandstats")
+    assert sorted(line.split(b":")[0] for line in stats.split(b"\r\n") if b"calls=" in line) == [
+        b"cmdstat_config|resetstat",
+        b"cmdstat_get",
+    ]
+    assert b"cmdstat_get:calls=2," in stats
+    await admin.close()
