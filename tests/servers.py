@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -38,7 +39,9 @@ class Listener:
         self.connections = 0
         self.received: list[bytes] = []
         self._open: list[socket.socket] = []
-        self.server = ThreadingTCPServer(("127.0.0.1", 0), self._handler())
+        self._last_port = 0
+        self._drained = threading.Event()
+        self.server = self._server()
 
     @property
     def port(self) -> int:
@@ -50,23 +53,39 @@ class Listener:
         """Its host and port."""
         return f"127.0.0.1:{self.port}"
 
-    def hang_up(self) -> None:
-        """Close every connection, so that no thread is left waiting."""
+    def drain(self) -> None:
+        """Wait until every connection made so far was seen, and let each be read to its end but no further."""
+        with socket.socket() as last:
+            last.bind(("127.0.0.1", 0))
+            self._last_port = last.getsockname()[1]
+            last.connect(self.server.server_address)
+            assert self._drained.wait(20)
         for connection in self._open:
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RD)
 
-    def _handler(self) -> type[BaseRequestHandler]:
+    def accepted(self, connection: socket.socket, port: int) -> None:
+        """Take note of a connection, in the thread that accepts them: in their order."""
+        if port == self._last_port:
+            self._drained.set()
+        else:
+            self.connections += 1
+            self._open.append(connection)
+
+    def _server(self) -> ThreadingTCPServer:
         listener = self
+
+        class Server(ThreadingTCPServer):
+            def process_request(self, request: Any, client_address: Any) -> None:
+                listener.accepted(request, client_address[1])
+                super().process_request(request, client_address)
 
         class Handler(BaseRequestHandler):
             def handle(self) -> None:
-                listener.connections += 1
-                listener._open.append(self.request)
                 with suppress(OSError):
                     listener.serve(self.request)
 
-        return Handler
+        return Server(("127.0.0.1", 0), Handler)
 
     def serve(self, connection: socket.socket) -> None:
         """Talk on a connection, after the handshake if there is to be one."""
@@ -92,7 +111,7 @@ def listening(answer: Answer, *, then_hang_up: bool = False, certificate: Path |
     listener = Listener(answer, then_hang_up, certificate)
     with _serving(listener.server):
         yield listener
-        listener.hang_up()
+        listener.drain()
 
 
 def silence(_: bytes) -> bytes:

@@ -61,9 +61,10 @@ def package_files() -> set[str]:
 
 
 def test_the_wheel_carries_every_file_of_the_package(wheel: dict[str, str]) -> None:
-    """SQL, Lua, templates, package-lock.json and py.typed are installed too, not only the Python files."""
+    """SQL, Lua, templates, package-lock.json, py.typed and the notebooks are installed, not only the Python files."""
     carried = {name for name in wheel if not name.startswith("INFO/")}
-    assert carried == package_files()
+    notebooks = {f"dousell_cache/_notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert carried == package_files() | notebooks
     assert "dousell_cache/py.typed" in carried
 
 

@@ -53,8 +53,8 @@ def test_ordinary_values_stay() -> None:
     environ = {
         "TOKEN": "abc",
         "EMPTY_KEY": "",
-        "SSH_KEY": "/home/me/.ssh/id",
+        "SSH_KEY": "/srv/me/.ssh/id",
         "KV_REST_API_URL": "https://eu1.upstash.io",
     }
-    text = "abc, https://eu1.upstash.io, /home/me/.ssh/id, me@example.org, 12:30@noon"
+    text = "abc, https://eu1.upstash.io, /srv/me/.ssh/id, me@example.org, 12:30@noon"
     assert redactor(environ)(text) == text

@@ -56,8 +56,9 @@ def test_a_flow_that_suspends_is_closed_and_refused() -> None:
             ended.append(True)
 
     with pytest.raises(RuntimeError, match=r"^a blocking flow suspended: "):
-        run_blocking(suspends())
-    assert ended == [True]
+        run_blocking(flow := suspends())
+    assert ended == [True], "only when it was thrown away"
+    del flow
 
 
 async def test_it_works_inside_a_running_loop() -> None:

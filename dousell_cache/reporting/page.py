@@ -35,7 +35,7 @@ _HINTS = {
     "p95_ms": "Usual causes: more than one read in twenty waits for the origin, so look at the hit rate first; else a "
     "busy machine.",
 }
-_NEUTRAL = {"ok": "ok", "not_run": "not run"}
+_NOT_FAILED = {"ok", "not_run"}
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,6 @@ def templates() -> jinja2.Environment:
         words=WORDS,
         labels=_LABELS,
         hints=_HINTS,
-        neutral=_NEUTRAL,
         bullet=bullet,
         number=tables.number,
         interval=tables.interval,
@@ -176,7 +175,7 @@ def _section(name: str, record: EnvironmentRecord, folder: Path) -> Section:
         _chapter(notebook, kept, folder / "notebooks" / name / f"{notebook}.ipynb")
         for notebook, kept in record.notebooks.items()
     ]
-    return Section(name, record, sorted(chapters, key=lambda chapter: chapter.record.status in _NEUTRAL))
+    return Section(name, record, sorted(chapters, key=lambda chapter: chapter.record.status in _NOT_FAILED))
 
 
 def _chapter(name: str, record: NotebookRecord, path: Path) -> Chapter:
