@@ -142,8 +142,10 @@ class Cache(_Face):
 
     def close(self) -> None:
         """Close the connections, and an embedded server that nobody else uses."""
-        self._transport.close()
-        self._place.release()
+        try:
+            self._transport.close()
+        finally:
+            self._place.release()
 
     def __enter__(self) -> Self:
         return self
@@ -210,8 +212,10 @@ class AsyncCache(_Face):
 
     async def close(self) -> None:
         """Close the connections, and an embedded server that nobody else uses."""
-        await self._transport.close()
-        self._place.release()
+        try:
+            await self._transport.close()
+        finally:
+            self._place.release()
 
     async def __aenter__(self) -> Self:
         return self
@@ -231,13 +235,18 @@ def connect(target: str | Environment | None = None, *, namespace: str = "", pat
     Args:
         target: None to ask the environment variables; a ``redis://`` URL; ``"embedded"``; an :class:`Environment`.
         namespace: put before every key, as it is; default none, so that other code reads the same keys.
-        patience: seconds a dead cache may cost one call; default 0.1 over TCP, 0.5 over REST.
+        patience: seconds that connecting, or waiting for a piece of a reply, may take; default 0.1 over TCP, 0.5 over
+            REST.
 
     Raises:
         ConfigurationError: a variable or the target makes no sense; the message names it.
     """
     place = locate(target)
-    return Cache(blocking_transport(place.environment, patience), place, namespace)
+    try:
+        return Cache(blocking_transport(place.environment, patience), place, namespace)
+    except BaseException:
+        place.release()
+        raise
 
 
 async def connect_async(
@@ -245,7 +254,11 @@ async def connect_async(
 ) -> AsyncCache:
     """Find the cache that belongs to this environment and return the asyncio face of it; see :func:`connect`."""
     place = await asyncio.to_thread(locate, target)
-    return AsyncCache(async_transport(place.environment, patience), place, namespace)
+    try:
+        return AsyncCache(async_transport(place.environment, patience), place, namespace)
+    except BaseException:
+        place.release()
+        raise
 
 
 def _blocking_loader(loader: Callable[[], T]) -> Callable[[], Awaitable[T]]:

@@ -49,8 +49,8 @@ def decode(stored: bytes, type_: Any = Any) -> Entry[Any] | None:
     decoder = _decoder(type_)
     try:
         return decoder.decode(stored)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
-        return None  # TypeError: what JSON can say need not be hashable, a set[dict] for instance
+    except Exception:  # noqa: BLE001 - a type's own checks may raise anything, and no stored text stops a read
+        return None
 
 
 def checked_type(type_: Any) -> Any:
@@ -61,7 +61,7 @@ def checked_type(type_: Any) -> Any:
     """
     try:
         _decoder(type_)
-    except TypeError as error:
+    except (TypeError, NameError) as error:
         message = f"type={type_!r} is nothing that JSON can be read back as: {error}"
         raise ConfigurationError(message) from error
     return type_

@@ -16,6 +16,7 @@ Kind = Literal["rest", "tcp", "embedded", "none"]
 
 NAMES: tuple[Name, ...] = ("local", "vercel", "dedicated")
 LOCAL_URL = "redis://localhost:6379"
+_THIS_MACHINE = {None, "localhost", "127.0.0.1", "::1"}
 
 # Upstash's own names first, then those that Vercel's integration sets.
 _REST_PAIRS = (
@@ -89,8 +90,7 @@ def from_url(url: str) -> Environment:
         raise ConfigurationError(message)
     address = tcp_url(url, "the cache URL")
     host = urlsplit(address).hostname
-    on_this_machine = host in {None, "localhost", "127.0.0.1", "::1"}
-    return Environment("local" if on_this_machine else "dedicated", "tcp", address, source="argument")
+    return Environment("local" if host in _THIS_MACHINE else "dedicated", "tcp", address, source="argument")
 
 
 def rest(url: str, token: str, *, source: str = "argument", emulated: str = "") -> Environment:
@@ -108,6 +108,9 @@ def rest(url: str, token: str, *, source: str = "argument", emulated: str = "") 
     parts = urlsplit_safely(url, source)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         message = f"{source} must be an https:// address such as https://eu1-name-12345.upstash.io"
+        raise ConfigurationError(message)
+    if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+        message = f"{source} must start with https://: over http:// anybody on the way reads the token"
         raise ConfigurationError(message)
     if "@" in parts.netloc or parts.query or parts.fragment:
         message = f"{source} must be the address alone, without user, password or options: the token goes separately"
@@ -169,7 +172,8 @@ def urlsplit_safely(url: str, source: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port, (parts.hostname or "").encode("idna")  # what DNS cannot ask for is refused here
-        well_formed = url.isprintable() and " " not in url
+        # An @ after a ? or # means that what stands before it was meant as a password.
+        well_formed = url.isprintable() and " " not in url and "@" not in parts.query + parts.fragment
     except ValueError:
         well_formed = False
     if not well_formed:

@@ -13,6 +13,7 @@ __all__ = [
     "LockBusy",
     "LockLost",
     "LockUnavailable",
+    "MeasurementFailed",
     "refusal",
 ]
 
@@ -58,9 +59,14 @@ class LockLost(CacheError):
     """The lock was ours and its validity is over."""
 
 
+class MeasurementFailed(CacheError):
+    """What was measured says nothing: what it was to be compared with failed."""
+
+
 # A server that answers one of these is alive, but no cache for us: its callers go to the origin.
 _CANNOT_SERVE = frozenset(
     {
+        "BUSY",
         "CLUSTERDOWN",
         "DENIED",
         "LOADING",
@@ -68,6 +74,7 @@ _CANNOT_SERVE = frozenset(
         "MISCONF",
         "NOAUTH",
         "NOPERM",
+        "NOREPLICAS",
         "OOM",
         "READONLY",
         "TRYAGAIN",

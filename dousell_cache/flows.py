@@ -131,10 +131,9 @@ async def _read(store: Store, key: str, type_: Any) -> tuple[entries.Entry[Any] 
     """Return the entry, if any, and whether the cache can serve: an unreadable cache never stops a read."""
     try:
         return await store.read(key, type_), True
-    except CommandRefused:
-        return None, True  # WRONGTYPE: the server is well, but what lies there is none of ours
-    except CacheError:
-        return None, False
+    except CacheError as error:
+        # WRONGTYPE: the server is well, but what lies there is none of ours.
+        return None, isinstance(error, CommandRefused) and error.code == "WRONGTYPE"
 
 
 async def _write(store: Store, key: str, stored: bytes, ttl_ms: int) -> bool:

@@ -127,6 +127,15 @@ def session_runtime() -> Iterator[Path]:
         _let_go_of_the_site()
 
 
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """What a test's code puts into the environment, from a `.env` file for instance, ends with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def private_runtime() -> Iterator[Path]:
     """A runtime folder of this test's own; the test ends only when every supervisor in it has."""

@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -37,15 +39,12 @@ NOBODY = "redis://127.0.0.1:1"
 
 
 @pytest.fixture(autouse=True)
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty folder, without a variable of ours, that gets its own back afterwards."""
-    before = dict(os.environ)
-    for variable in VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.chdir(tmp_path)
-    yield
-    for variable in set(os.environ) - set(before):
-        del os.environ[variable]
+def bare(tmp_path: Path) -> Iterator[None]:
+    """An empty folder and no variable of ours; what a .env file then sets does not outlive the test."""
+    with patch.dict(os.environ), chdir(tmp_path):
+        for variable in VARIABLES:
+            os.environ.pop(variable, None)
+        yield
 
 
 @pytest.fixture

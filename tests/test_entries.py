@@ -153,6 +153,22 @@ def test_an_entry_of_another_type_decodes_to_nothing(value: object, type_: Any) 
     assert decode(encode(value), type_) is None
 
 
+class Choosy(msgspec.Struct):
+    """A type whose own check may raise anything."""
+
+    city: str
+
+    def __post_init__(self) -> None:
+        """Look the city up."""
+        {"Dakar": 1}[self.city]
+
+
+def test_a_type_that_refuses_an_entry_stops_no_read() -> None:
+    """Whatever a type's own check raises over old data, the entry is no entry and its reader loads anew."""
+    assert decode(encode({"city": "Dakar"}), Choosy) == Entry(Choosy("Dakar"), 0.0)
+    assert decode(encode({"city": "Gotham"}), Choosy) is None
+
+
 def test_fields_of_a_later_version_are_ignored() -> None:
     """A process of an older version reads the entries of a newer one."""
     assert decode(b'{"value": 1, "load_ms": 2.5, "tags": {"city": "x"}}') == Entry(1, 2.5)

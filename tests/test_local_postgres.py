@@ -117,7 +117,7 @@ def test_root_is_told_of_a_folder_that_nobody_can_enter(tmp_path: Path, monkeypa
     (closed / "inside").mkdir()
     monkeypatch.setattr(users, "unprivileged", lambda: users.User(os.getuid() + 1, os.getgid() + 1))
     with pytest.raises(
-        ConfigurationError, match=r"nobody cannot enter .*/closed/inside: set DOUSELL_CACHE_RUNTIME_DIR"
+        ConfigurationError, match=r"nobody cannot enter .*/closed/inside: allow it .*, or set DOUSELL_CACHE_RUNTIME_DIR"
     ):
         postgres.require_reach(closed / "inside")
     monkeypatch.setattr(users, "unprivileged", lambda: users.OURSELVES)

@@ -14,6 +14,7 @@ import pytest
 from dousell_cache.cache import AsyncCache
 from dousell_cache.dousell.origin import Row
 from dousell_cache.dousell.site import Site, open_site
+from dousell_cache.errors import MeasurementFailed
 from dousell_cache.local import Cloud
 from dousell_cache.measure import CacheAside, Plan, Result, cache_aside, measure_cache_aside
 from dousell_cache.measure.workload import zipf_ranks
@@ -191,11 +192,12 @@ async def test_a_second_run_on_a_site_finds_the_pages_there() -> None:
 
 
 class Failing:
-    """An origin that refuses to show one page."""
+    """An origin that after some reads refuses to show one page."""
 
-    def __init__(self, site: Site, refused: int) -> None:
+    def __init__(self, site: Site, refused: int, after: int) -> None:
         self._origin = site.origin
         self._refused = refused
+        self._well = after
 
     async def property_ids(self, count: int) -> list[int]:
         """Return the ids."""
@@ -203,7 +205,8 @@ class Failing:
 
     async def property(self, property_id: int) -> Row:
         """Return a page, or fail."""
-        if property_id == self._refused:
+        self._well -= 1
+        if property_id == self._refused and self._well < 0:
             raise ConnectionError("the origin hung up")
         return await self._origin.property(property_id)
 
@@ -212,12 +215,24 @@ async def test_failed_reads_are_errors_and_counted() -> None:
     """When the origin fails for a page, its reads are errors, all still add up, and the reading says why."""
     async with open_site("vercel") as site:
         refused = (await site.origin.property_ids(1))[0]
-        run = await measure_cache_aside(dataclasses.replace(site, origin=Failing(site, refused)), PLAN)
+        failing = Failing(site, refused, after=len(PLAN.origin_schedule))
+        run = await measure_cache_aside(dataclasses.replace(site, origin=failing), PLAN)
     asked = zipf_ranks(PLAN.keys, 200, skew=PLAN.skew, seed=PLAN.seed)
     assert run.reads.counts["error"] == (asked == 0).sum()
     assert sum(run.reads.counts.values()) == 200
     assert f"{run.reads.counts['error']} failed, the first with ConnectionError: the origin hung up" in run.reading
-    assert run.origin.counts == {"origin": 36, "error": 4}
+    assert run.samples.query("outcome == 'error'").shape[0] == run.reads.counts["error"]
+    assert len(run.answered_ms) == 200 - run.reads.counts["error"]
+    assert {verdict.word for verdict in run.verdicts} <= {"inconclusive", "fail"}
+
+
+async def test_an_origin_that_fails_alone_is_nothing_to_compare_with() -> None:
+    """When reads of the origin alone fail, there is no speedup of anything: one sentence, no figures."""
+    async with open_site("vercel") as site:
+        refused = (await site.origin.property_ids(1))[0]
+        failing = dataclasses.replace(site, origin=Failing(site, refused, after=0))
+        with pytest.raises(MeasurementFailed, match="4 of 40 reads of the origin failed, ConnectionError: the origin"):
+            await measure_cache_aside(failing, PLAN)
 
 
 async def test_a_dead_cache_is_bypassed_and_said(free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ def test_degraded_mode_is_said_once(laptop: Callable[[int], None], caplog: pytes
     """Without server and extra every read goes to its loader, and the log says so once and what would help."""
     laptop(free_port())
     caplog.set_level(logging.DEBUG)
-    with connect() as cache:
+    with connect(), connect() as cache:
         assert [cache.get_or_set("a", lambda: 7, ttl=60) for _ in range(3)] == [7, 7, 7]
         assert cache.environment.kind == "none"
         assert cache.counters().bypasses == 3

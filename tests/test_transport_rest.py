@@ -250,6 +250,16 @@ async def test_what_is_sent(open_rest: Open) -> None:
     assert not [name for name in headers if "telemetry" in name]
 
 
+async def test_a_closed_client_sends_nothing(open_rest: Open) -> None:
+    """After close a command is unavailable, in our own words and not in those of the HTTP library."""
+    with http_endpoint(200, b'{"result": "OK"}') as endpoint:
+        transport = open_rest(endpoint.url)
+        await close(transport)
+        with pytest.raises(CacheUnavailable, match=r"^the client cannot send: "):
+            await transport.send("PING")
+    assert endpoint.requests == []
+
+
 async def test_nothing_listens(open_rest: Open) -> None:
     """A refused connection is unavailable."""
     with pytest.raises(CacheUnavailable, match=r"^no answer from the endpoint: ConnectError"):

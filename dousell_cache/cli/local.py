@@ -4,9 +4,19 @@ import argparse
 import json
 import shlex
 import signal
+import socket
 import sys
+import time
 from collections.abc import Mapping
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ..local import Cloud
+
+_LOOK_SECONDS = 1.0
+_FAILED = 3
 
 
 def add(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -30,32 +40,61 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Start the cloud, say where it is, and wait for the end."""
     from ..dousell import database
+    from ..dousell.site import latency
     from ..local import cloud
 
-    with cloud(cache_latency=_profile(options.cache_latency), origin_latency=_profile(options.origin_latency)) as here:
-        database.load(here.postgres_url)
-        variables = {
-            "REDIS_URL": here.valkey_url,
-            "UPSTASH_REDIS_REST_URL": here.upstash_url,
-            "UPSTASH_REDIS_REST_TOKEN": here.upstash_token,
-            "SUPABASE_URL": here.supabase_url,
-            "SUPABASE_KEY": here.supabase_anon_key,
-            "DATABASE_URL": here.postgres_url,
-        }
-        added = {"upstash": here.cache_latency, "supabase": here.origin_latency}
-        emulated = {service: str(latency or "no latency added") for service, latency in added.items()}
-        ends = {signal.SIGINT, signal.SIGTERM}
-        signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before anybody reads that we are ready to be ended
-        if options.json:
-            document = {"schema": "dousell-cache/local", "version": 1, "variables": variables}
-            print(json.dumps({**document, "emulated": emulated, "missing": here.missing}), flush=True)
-        else:
-            _print(variables, emulated, here.missing)
-        return 128 + signal.sigwait(ends)
+    cache_latency = latency(options.cache_latency, "--cache-latency")
+    origin_latency = latency(options.origin_latency, "--origin-latency")
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _end)
+    try:
+        with cloud(cache_latency=cache_latency, origin_latency=origin_latency) as here:
+            database.load(here.postgres_url)
+            _say(here, as_json=options.json)
+            while _listens(here.valkey_url):
+                time.sleep(_LOOK_SECONDS)
+    except _Ended as ended:
+        return 128 + ended.signum
+    print("dousell-cache: the local cloud is gone: one of its servers ended", file=sys.stderr)
+    return _FAILED
 
 
-def _profile(name: str) -> str | None:
-    return None if name == "none" else name
+class _Ended(Exception):
+    # No error: somebody asked us to stop.
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+def _end(signum: int, _frame: FrameType | None) -> None:
+    raise _Ended(signum)
+
+
+def _listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), _LOOK_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _say(here: "Cloud", *, as_json: bool) -> None:
+    variables = {
+        "REDIS_URL": here.valkey_url,
+        "UPSTASH_REDIS_REST_URL": here.upstash_url,
+        "UPSTASH_REDIS_REST_TOKEN": here.upstash_token,
+        "SUPABASE_URL": here.supabase_url,
+        "SUPABASE_KEY": here.supabase_anon_key,
+        "DATABASE_URL": here.postgres_url,
+    }
+    added = {"upstash": here.cache_latency, "supabase": here.origin_latency}
+    emulated = {service: str(profile or "no latency added") for service, profile in added.items()}
+    if as_json:
+        document = {"schema": "dousell-cache/local", "version": 1, "variables": variables}
+        print(json.dumps({**document, "emulated": emulated, "missing": here.missing}), flush=True)
+    else:
+        _print(variables, emulated, here.missing)
 
 
 def _print(variables: dict[str, str | None], emulated: dict[str, str], missing: Mapping[str, str]) -> None:

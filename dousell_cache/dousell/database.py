@@ -12,6 +12,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict
 
+from ..errors import CacheError
 from .seed import Dataset, Row, digest, generate
 
 _ADVISORY_LOCK = 0x_D005_E11  # one loader at a time in a database
@@ -41,7 +42,7 @@ _MARKER = """
 """
 
 
-class DatabaseOccupiedError(RuntimeError):
+class DatabaseOccupiedError(CacheError):
     """The database holds something else, and was left untouched."""
 
 

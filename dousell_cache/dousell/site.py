@@ -17,13 +17,15 @@ from postgrest import APIError
 
 from ..cache import AsyncCache, connect_async
 from ..check import PATIENCE, diagnosis
-from ..environments import LOCAL_URL, NAMES, Environment, detect, rest
+from ..environments import LOCAL_URL, NAMES, Environment, detect, rest, urlsplit_safely
 from ..errors import CacheError, ConfigurationError
 from ..local import Cloud, LatencyProfile, cloud
 from . import database
 from .origin import Origin, postgres_origin, supabase_origin
 
 _REST_VARIABLES = ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_URL", "KV_REST_API_TOKEN")
+# PostgREST's codes for a token that is none or has no right; PostgreSQL's for a missing right.
+_REFUSALS = ("401", "403", "PGRST3", "42501")
 _ORIGIN_FAILURES = (httpx.HTTPError, psycopg.Error)
 
 
@@ -104,19 +106,27 @@ def shared_cloud() -> Cloud:
         ConfigurationError: one of them is no latency profile; the message names it.
     """
     held = cloud(
-        cache_latency=_latency("DOUSELL_CACHE_LATENCY", "upstash-eu"),
-        origin_latency=_latency("DOUSELL_ORIGIN_LATENCY", "supabase-eu"),
+        cache_latency=latency(os.environ.get("DOUSELL_CACHE_LATENCY", "") or "upstash-eu", "DOUSELL_CACHE_LATENCY"),
+        origin_latency=latency(os.environ.get("DOUSELL_ORIGIN_LATENCY", "") or "supabase-eu", "DOUSELL_ORIGIN_LATENCY"),
     )
-    database.load(held.postgres_url)
+    try:
+        database.load(held.postgres_url)
+    except BaseException:
+        held.close()
+        raise
     return held
 
 
-def _latency(variable: str, default: str) -> LatencyProfile | None:
-    text = os.environ.get(variable, "").strip() or default
+def latency(text: str, source: str) -> LatencyProfile | None:
+    """Return the latency that a profile's name or spec means; None for ``none``.
+
+    Raises:
+        ConfigurationError: it is no latency profile; the message names where it came from.
+    """
     try:
-        return None if text == "none" else LatencyProfile.parse(text)
+        return None if text.strip() == "none" else LatencyProfile.parse(text)
     except ValueError as error:
-        message = f"{variable}: {error}"
+        message = f"{source}: {error}"
         raise ConfigurationError(message) from error
 
 
@@ -149,7 +159,11 @@ async def _origin_failure(site: Site) -> str | None:
     except _ORIGIN_FAILURES as error:
         return f"{site.origin_name} does not answer: {type(error).__name__}; check SUPABASE_URL"
     except APIError as error:
-        return f"{site.origin_name} refuses to show its properties: {error.message}; check SUPABASE_KEY"
+        refused = (error.code or "").startswith(_REFUSALS)
+        advice = "check SUPABASE_KEY" if refused else "check SUPABASE_URL and its tables"
+        return f"{site.origin_name} refuses to show its properties: {error.message}; {advice}"
+    except (ValueError, TypeError, KeyError):
+        return f"what answers for {site.origin_name} is no Supabase project: check SUPABASE_URL"
     return None if pages else f"{site.origin_name} holds no published property"
 
 
@@ -160,7 +174,11 @@ async def _open_origin(stack: AsyncExitStack, environ: Mapping[str, str]) -> tup
         absent, present = ("SUPABASE_KEY", "SUPABASE_URL") if url else ("SUPABASE_URL", "SUPABASE_KEY")
         message = f"{absent} is not set although {present} is"
         raise ConfigurationError(message)
+    if not key.isascii() or not key.isprintable() or " " in key:
+        message = "SUPABASE_KEY must be one word of plain letters, digits and signs, as Supabase's console shows it"
+        raise ConfigurationError(message)
     if url:
+        urlsplit_safely(url, "SUPABASE_URL")
         return await stack.enter_async_context(supabase_origin(url, key)), "Supabase", ""
     stand_in = await asyncio.to_thread(shared_cloud)
     distance = stand_in.origin_latency.label if stand_in.origin_latency else "no latency added"

@@ -66,7 +66,7 @@ def require_reach(folder: Path) -> None:
     if not may_enter(folder):
         raise ConfigurationError(
             f"PostgreSQL refuses to run as root, and the user nobody cannot enter {folder}: "
-            "set DOUSELL_CACHE_RUNTIME_DIR to a folder below /tmp"
+            "allow it with chmod 711, or set DOUSELL_CACHE_RUNTIME_DIR to a folder that anybody may enter"
         )
 
 

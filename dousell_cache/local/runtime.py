@@ -170,11 +170,11 @@ def _default_parent() -> Path:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=_mode(), parents=True)  # at once: under umask 002 others would see it open for a moment
     except FileExistsError:
         _check(folder)
     else:
-        folder.chmod(_mode())  # whatever the umask
+        folder.chmod(_mode())  # whatever else the umask took away
 
 
 def _check(folder: Path) -> None:

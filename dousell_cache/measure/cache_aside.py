@@ -14,9 +14,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..dousell.origin import Origin
 from ..dousell.site import Site
+from ..errors import MeasurementFailed
 from ..events import Event, Read
 from ..policy import ttl_ms
 from .kpis import KPIS, Verdict, judge
@@ -99,14 +101,20 @@ class CacheAside:
     reads: LoadResult
 
     @cached_property
+    def answered_ms(self) -> NDArray[np.float64]:
+        """Response times of the reads that were answered: one that failed is not a fast one."""
+        answered: NDArray[np.float64] = self.reads.response_ms[np.array(self.reads.outcomes) != "error"]
+        return answered
+
+    @cached_property
     def cold(self) -> int:
         """How many of the first reads are the cold start, when most pages had to be loaded first."""
-        return cold_start(self.reads.response_ms)
+        return cold_start(self.answered_ms)
 
     @property
     def figures(self) -> dict[str, Interval]:
         """Hit rate, percentiles of the response, speedup (origin mean ÷ mean of all reads), each with its interval."""
-        hits, times = np.array(self.reads.outcomes) == "hit", self.reads.response_ms
+        hits, times = np.array(self.reads.outcomes) == "hit", self.answered_ms
         return {
             "hit_rate": share(hits, cold=self.cold),
             "p50_ms": percentile(times, 50, cold=self.cold),
@@ -121,19 +129,23 @@ class CacheAside:
         times = self.reads.response_ms
         rows = [_row("origin alone", self.origin.response_ms)]
         rows += [_row(outcome, times[outcomes == outcome]) for outcome in sorted(set(self.reads.outcomes))]
-        return [*rows, _row("all reads", times)]
+        return [*rows, _row("all reads", self.answered_ms)]
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """The figures against their targets."""
+        """The figures against their targets; once a read failed, none of them can pass."""
         figures = self.figures
-        return [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
+        judged = [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
+        if "error" not in self.reads.outcomes:
+            return judged
+        return [Verdict(v.kpi, v.figure, "inconclusive" if v.word == "pass" else v.word) for v in judged]
 
     @property
     def reading(self) -> str:
         """What the run says, in plain sentences."""
         figures, counts = self.figures, self.reads.counts
-        count = f"{len(self.reads.outcomes):,} reads of {self.plan.keys} pages in {self.seconds:.0f} s"
+        due = self.plan.schedule.times[-1]
+        count = f"{len(self.reads.outcomes):,} reads of {self.plan.keys} pages in {due:.0f} s"
         hits, speedup = f"{figures['hit_rate'].value:.1%}", f"{figures['speedup'].value:.1f}"
         lines = [
             f"{count}, {self.site.environment.address} in front of {self.site.origin_name}.",
@@ -190,6 +202,7 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, i
 
     Raises:
         ValueError: the plan asks for more pages than there are.
+        MeasurementFailed: reads of the origin failed, so there is nothing to compare with; or every read did.
     """
     started, clock = utc_now(), time.monotonic()
     pages = await site.origin.property_ids(plan.keys)
@@ -197,6 +210,9 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, i
         message = f"keys={plan.keys} asks for more pages than the origin has: {len(pages)}"
         raise ValueError(message)
     origin = await run_open_loop(plan.origin_schedule, _origin_reader(site.origin, pages))
+    if origin.errors:
+        message = f"{origin.counts['error']} of {len(origin.outcomes)} reads of the origin failed, {origin.errors[0]}"
+        raise MeasurementFailed(message)
     schedule = plan.schedule
     asked = [pages[rank] for rank in zipf_ranks(plan.keys, len(schedule), skew=plan.skew, seed=plan.seed)]
     unsubscribe = site.cache.subscribe(_note_outcome)
@@ -204,6 +220,9 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, i
         reads = await run_open_loop(schedule, _cache_reader(site, asked, plan.ttl), progress=progress)
     finally:
         unsubscribe()
+    if set(reads.outcomes) == {"error"}:
+        message = f"every read failed, {reads.errors[0]}"
+        raise MeasurementFailed(message)
     return CacheAside(site, plan, started, time.monotonic() - clock, origin, reads)
 
 

