@@ -297,3 +297,37 @@ async def test_a_burst_waits_for_connections(valkey_url: str) -> None:
     replies: list[Reply] = await asyncio.gather(*(transport.send("PING") for _ in range(200)))
     assert replies == [b"PONG"] * 200
     await transport.close()
+
+
+async def test_a_cancellation_is_never_lost() -> None:
+    """Whenever it comes between sending and waiting, step by step of the loop, a cancelled command is cancelled."""
+    with listening(lambda received: b"+PONG\r\n" if b"PING" in received else b"") as server:
+        transport = AsyncTcp(f"redis://{server.address}", patience=5)
+        for steps in range(25):
+            assert await transport.send("PING") == b"PONG"
+            waiting = asyncio.ensure_future(transport.send("GET", "a"))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        await transport.close()
+
+
+async def test_a_cancelled_task_may_still_clean_up(valkey_url: str) -> None:
+    """What a cancelled task sends on its way out is sent and answered."""
+    transport, seen = AsyncTcp(valkey_url, patience=5), list[Reply]()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append(await transport.send("PING"))
+
+    working = asyncio.ensure_future(work())
+    await asyncio.sleep(0)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    await transport.close()
+    assert seen == [b"PONG"]
