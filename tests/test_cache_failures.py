@@ -121,7 +121,7 @@ async def test_a_cancelled_read_leaves_no_reply_behind() -> None:
         return b"$%d\r\n%s\r\n" % (len(entry), entry)
 
     with listening(answer) as server:
-        async with await connect_async(f"redis://{server.address}", patience=5) as cache:
+        async with await connect_async(f"redis://{server.address}", patience=2) as cache:
             assert await cache.get("first") == "first"
             reading = asyncio.ensure_future(cache.get("slow"))
             assert await asyncio.to_thread(asked.wait, 10)

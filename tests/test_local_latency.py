@@ -74,7 +74,7 @@ def test_a_spec_may_be_short_and_spaced() -> None:
 @pytest.mark.parametrize(
     ("profile", "label"),
     [
-        (PROFILES["upstash-eu"], "upstash-eu: 2.5 ms ± 0.8 ms, emulated"),
+        (PROFILES["upstash-eu"], "upstash-eu: 2 ms ± 0.6 ms, emulated"),
         (LatencyProfile("still", mean_ms=0.5), "still: 0.5 ms, emulated"),
     ],
 )

@@ -82,7 +82,7 @@ class LatencyProfile:
 
     @property
     def label(self) -> str:
-        """How a figure measured through this profile is marked, such as ``upstash-eu: 2.5 ms ± 0.8 ms, emulated``."""
+        """How a figure measured through this profile is marked, such as ``upstash-eu: 2 ms ± 0.6 ms, emulated``."""
         spread = f" ± {self.jitter_ms:g} ms" if self.jitter_ms else ""
         return f"{self.name}: {self.mean_ms:g} ms{spread}, emulated"
 
@@ -104,7 +104,7 @@ PROFILES = {
     for profile in (
         LatencyProfile("lan", mean_ms=0.5, jitter_ms=0.1),
         # With the emulator's own time, a hit from a function in the same region lands near the 5 ms that are promised.
-        LatencyProfile("upstash-eu", mean_ms=2.5, jitter_ms=0.8),
+        LatencyProfile("upstash-eu", mean_ms=2.0, jitter_ms=0.6),
         LatencyProfile("supabase-eu", mean_ms=300.0, jitter_ms=30.0),
     )
 }

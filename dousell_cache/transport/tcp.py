@@ -5,6 +5,7 @@ with the constructor (ten retries from ``Redis()``, none from ``from_url()``). N
 was lost may have run.
 """
 
+import asyncio
 from typing import Any, Literal, cast
 
 import redis
@@ -65,10 +66,15 @@ class AsyncTcp:
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
+        before = _cancellations()
         try:
             return cast("Reply", await self._client.execute_command(*command))
         except (RedisError, OSError, RuntimeError) as error:
             raise _translated(error, self._redaction) from self._redaction.cause(error)
+        finally:
+            # redis-py sends through asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
+            if _cancellations() > before:
+                raise asyncio.CancelledError
 
     async def close(self) -> None:
         """Close every pooled connection."""
@@ -95,6 +101,11 @@ def _pool(pool_class: Any, url: str, patience: float, retry: Any) -> Any:
         message = "redis-py does not accept the cache URL: check its port, database and options"
         raise ConfigurationError(message) from None
     return pool
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 def _bare(client: Any) -> Any:
