@@ -27,7 +27,7 @@ from .result import LatencyRow, Result, this_host, utc_now
 from .stats import Interval, cold_start, percentile, ratio_of_means, share
 from .workload import Schedule, zipf_ranks
 
-_REQUESTS = {"quick": 950, "full": 22_000}
+_REQUESTS = {"quick": 1_000, "full": 22_000}
 _RATE = 75.0  # requests per second: few enough that a small machine measures the cache and not itself
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
 _ORIGIN_RATE = 20.0
@@ -41,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure; equal plans ask for the same pages at the same times.
 
     Args:
-        requests: how many reads; None for what the profile says (950 quick, 22,000 full).
+        requests: how many reads; None for what the profile says (1,000 quick, 22,000 full).
         ttl: seconds an entry lives.
         keys: how many different pages are asked for.
         skew: how much the reads concentrate on a few of them; 1 is typical of pages.
@@ -54,7 +54,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     requests: int | None = None
     ttl: float = 300.0
-    keys: int = 12
+    keys: int = 10
     skew: float = 1.0
     seed: int = 1
     profile: str = "quick"
