@@ -40,7 +40,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Start the cloud, say where it is, and wait for the end."""
     from ..dousell import database
-    from ..dousell.site import latency
+    from ..dousell.stand_in import latency
     from ..local import cloud
 
     cache_latency = latency(options.cache_latency, "--cache-latency")

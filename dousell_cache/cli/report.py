@@ -59,11 +59,12 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Check everything, execute, write the report, print where it is; return the exit code."""
     request = requested(options)
+    from ..dousell.stand_in import kept_running
     from ..reporting.folder import ReportNotWritten
     from ..reporting.run import run as run_report
 
     try:
-        with _progress() as observe:
+        with _progress() as observe, kept_running(request.environments):
             finished = run_report(request, Path(options.out), observe=observe)
     except ReportNotWritten as error:
         print(f"dousell-cache: {error}", file=sys.stderr)

@@ -19,11 +19,10 @@ from ..cache import AsyncCache, connect_async
 from ..check import PATIENCE, diagnosis
 from ..environments import LOCAL_URL, NAMES, Environment, detect, rest, urlsplit_safely
 from ..errors import CacheError, ConfigurationError
-from ..local import Cloud, LatencyProfile, cloud
-from . import database
+from ..local import Cloud
+from . import database, stand_in
 from .origin import Origin, postgres_origin, supabase_origin
 
-_REST_VARIABLES = ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_URL", "KV_REST_API_TOKEN")
 # PostgREST's codes for a token that is none or has no right; PostgreSQL's for a missing right.
 _REFUSALS = ("401", "403", "PGRST3", "42501")
 _ORIGIN_FAILURES = (httpx.HTTPError, psycopg.Error)
@@ -78,11 +77,11 @@ def cache_environment(name: str, environ: Mapping[str, str]) -> Environment:
         ConfigurationError: there is no such environment, or its variables make no sense.
     """
     if name == "vercel":
-        if any(environ.get(variable, "").strip() for variable in _REST_VARIABLES):
+        if any(environ.get(variable, "").strip() for variable in stand_in.REST_VARIABLES):
             return detect({**environ, "VERCEL": "1"})
-        stand_in = shared_cloud()
-        latency = stand_in.cache_latency.label if stand_in.cache_latency else "no latency added"
-        return rest(stand_in.upstash_url, stand_in.upstash_token, source="local cloud", emulated=f"Upstash ({latency})")
+        held = shared_cloud()
+        latency = held.cache_latency.label if held.cache_latency else "no latency added"
+        return rest(held.upstash_url, held.upstash_token, source="local cloud", emulated=f"Upstash ({latency})")
     if name == "dedicated":
         found = detect({**environ, "VERCEL": ""})
         if found.name == "dedicated":
@@ -99,35 +98,16 @@ def cache_environment(name: str, environ: Mapping[str, str]) -> Environment:
 def shared_cloud() -> Cloud:
     """Return this process's hold on the local cloud, with Dousell's data in it; the system lets go when we end.
 
-    ``DOUSELL_CACHE_LATENCY`` and ``DOUSELL_ORIGIN_LATENCY`` say how far away Upstash and Supabase seem to be: the name
-    or spec of a profile, or ``none``; default ``upstash-eu`` and ``supabase-eu``.
-
     Raises:
-        ConfigurationError: one of them is no latency profile; the message names it.
+        ConfigurationError: a latency variable is no latency profile; the message names it.
     """
-    held = cloud(
-        cache_latency=latency(os.environ.get("DOUSELL_CACHE_LATENCY", "") or "upstash-eu", "DOUSELL_CACHE_LATENCY"),
-        origin_latency=latency(os.environ.get("DOUSELL_ORIGIN_LATENCY", "") or "supabase-eu", "DOUSELL_ORIGIN_LATENCY"),
-    )
+    held = stand_in.start()
     try:
         database.load(held.postgres_url)
     except BaseException:
         held.close()
         raise
     return held
-
-
-def latency(text: str, source: str) -> LatencyProfile | None:
-    """Return the latency that a profile's name or spec means; None for ``none``.
-
-    Raises:
-        ConfigurationError: it is no latency profile; the message names where it came from.
-    """
-    try:
-        return None if text.strip() == "none" else LatencyProfile.parse(text)
-    except ValueError as error:
-        message = f"{source}: {error}"
-        raise ConfigurationError(message) from error
 
 
 def preflight(environment: str) -> str | None:
@@ -180,11 +160,11 @@ async def _open_origin(stack: AsyncExitStack, environ: Mapping[str, str]) -> tup
     if url:
         urlsplit_safely(url, "SUPABASE_URL")
         return await stack.enter_async_context(supabase_origin(url, key)), "Supabase", ""
-    stand_in = await asyncio.to_thread(shared_cloud)
-    distance = stand_in.origin_latency.label if stand_in.origin_latency else "no latency added"
-    if stand_in.supabase_url:
-        opened = supabase_origin(stand_in.supabase_url, stand_in.supabase_anon_key)
+    held = await asyncio.to_thread(shared_cloud)
+    distance = held.origin_latency.label if held.origin_latency else "no latency added"
+    if held.supabase_url:
+        opened = supabase_origin(held.supabase_url, held.supabase_anon_key)
         return await stack.enter_async_context(opened), "local Supabase (PostgREST)", f"Supabase ({distance})"
-    direct = postgres_origin(stand_in.postgres_url, stand_in.origin_latency)
+    direct = postgres_origin(held.postgres_url, held.origin_latency)
     name = "PostgreSQL directly, for want of PostgREST"
     return await stack.enter_async_context(direct), name, f"Supabase ({distance}; read from PostgreSQL directly)"
