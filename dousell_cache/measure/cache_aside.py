@@ -54,7 +54,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     requests: int | None = None
     ttl: float = 300.0
-    keys: int = 10
+    keys: int = 8
     skew: float = 1.0
     seed: int = 1
     profile: str = "quick"

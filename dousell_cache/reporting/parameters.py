@@ -121,7 +121,7 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
                 "requests", "Optional[int]", None, "how many reads; None for what the profile says", 100, 1_000_000
             ),
             Parameter("ttl", "float", 300.0, "seconds an entry lives", 0.001, 315_360_000),
-            Parameter("keys", "int", 10, "how many different pages are asked for", 1, 1_000),
+            Parameter("keys", "int", 8, "how many different pages are asked for", 1, 1_000),
             Parameter("skew", "float", 1.0, _SKEW, 0, 5),
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
             Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES),
