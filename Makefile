@@ -108,3 +108,4 @@ else
 	  echo; test -f $@
 endif
 	@.venv/bin/python -m dousell_cache.local.postgrest || : without it, reports read PostgreSQL directly and say so
+	@echo '→ ready: try .venv/bin/dousell-cache check'

@@ -26,7 +26,7 @@ CANARY = "c4n4ry-secret-2468"
         (["--notebook", "01_mesure_cache_aside"], 'did you mean "01_measure_cache_aside"?'),
         (["--profile", "ful"], 'there is no profile "ful": did you mean "full"?'),
         (["-p", "request=500"], 'has a parameter "request": did you mean "requests"?'),
-        (["-p", "requests=many"], 'parameter requests must be a whole number such as 500, or none, not "many"'),
+        (["-p", "requests=many"], 'parameter requests must be a whole number such as 2000, or none, not "many"'),
         (["-p", "requests=7"], "parameter requests must be between 100 and 1,000,000, not 7"),
         (["-p", "skew=0.5", "-p", "skew=1"], "parameter skew is given twice"),
         (["-p", "requests"], '-p "requests" must be NAME=VALUE'),
@@ -85,14 +85,15 @@ def report(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_from_cron_it_is_one_line(tmp_path: Path) -> None:
-    """Without terminal, home and variables: one line with verdict and page, nothing on stderr, exit code 4."""
+    """Without terminal, home and variables: one line with verdict, reason and page, nothing on stderr, exit code 4."""
     write_notebook(tmp_path / "mine.ipynb", "'never run'", parameters='environment: str = "local"')
     done = report(tmp_path, "--notebook", "mine.ipynb")
     assert done.returncode == 4
     assert done.stderr == ""
     (line,) = done.stdout.splitlines()
     (folder,) = (entry for entry in (tmp_path / "reports").iterdir() if entry.is_dir())
-    assert line == f"unreachable (dedicated unreachable): reports/{folder.name}/index.html"
+    reason = "nothing listens at redis://•••@127.0.0.1:1/0: start the server or check REDIS_URL"
+    assert line == f"unreachable (dedicated unreachable: {reason}): reports/{folder.name}/index.html"
 
 
 def test_json_is_alone_on_stdout(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ..environments import NAMES
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ..reporting.record import EnvironmentRecord
     from ..reporting.run import Finished, Request, Stage
 
 _ENVIRONMENTS = "local,vercel"
@@ -156,8 +157,22 @@ def _line(finished: "Finished") -> str:
 
     results = finished.results
     word = "stopped" if results.exit_code > 128 else WORDS[results.verdict]
-    each = ", ".join(f"{name} {WORDS[record.verdict]}" for name, record in results.environments.items())
+    each = "; ".join(f"{name} {_finding(record)}" for name, record in results.environments.items())
     return f"{word} ({each}): {_shown(finished.page)}"
+
+
+def _finding(record: "EnvironmentRecord") -> str:
+    """Return an environment's verdict in a word, and why when it is no pass."""
+    from ..reporting.page import WORDS
+    from ..reporting.tables import number, target
+
+    word = WORDS[record.verdict]
+    if record.reason:
+        return f"{word}: {record.reason}"
+    results = [notebook.result for notebook in record.notebooks.values() if notebook.result]
+    open_ = [verdict for result in results for verdict in result.verdicts if verdict.word == record.verdict != "pass"]
+    told = [f"{v.kpi.label} {number(v.figure.value, v.kpi.unit)}, target {target(v.kpi)}" for v in open_]
+    return f"{word}: {', '.join(told)}" if told else word
 
 
 def _shown(path: Path) -> str:

@@ -92,7 +92,7 @@ class Section:
     @property
     def cache(self) -> str:
         """Where the cache is, as the notebooks found it."""
-        return next((result.cache for result in self.results), "")
+        return next((result.cache for result in reversed(list(self.results))), "")
 
     @property
     def origin(self) -> str:

@@ -106,7 +106,7 @@ _TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
     "int": ("a whole number such as 40", _whole),
     "float": ("a number such as 0.5", _number),
     "bool": ("true or false", _truth),
-    "Optional[int]": ("a whole number such as 500, or none", _whole_or_none),
+    "Optional[int]": ("a whole number such as 2000, or none", _whole_or_none),
 }
 
 _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
