@@ -102,6 +102,7 @@ def _print(variables: dict[str, str | None], emulated: dict[str, str], missing: 
     for name, value in variables.items():
         if value:
             print(f"export {name}={shlex.quote(value)}")
+    print("# REDIS_URL decides which cache is found; with VERCEL=1 it is Upstash instead.")
     for service, latency in emulated.items():
         print(f"# {service}: emulated, {latency}")
     for service, reason in missing.items():

@@ -250,7 +250,7 @@ def _note_outcome(event: Event) -> None:
 
 def _row(path: str, times: Any) -> LatencyRow:
     p50, p95 = np.percentile(times, [50, 95])
-    return LatencyRow(path, len(times), round(float(times.mean()), 3), round(float(p50), 3), round(float(p95), 3))
+    return LatencyRow(path, len(times), float(times.mean()), float(p50), float(p95))
 
 
 def _frame(path: str, schedule: Schedule, load: LoadResult) -> pd.DataFrame:
