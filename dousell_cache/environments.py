@@ -132,7 +132,8 @@ def _vercel(settings: Mapping[str, str]) -> Environment:
             message = f"{absent} is not set although {present} is; Upstash's console shows both"
             raise ConfigurationError(message)
     message = (
-        "VERCEL=1 needs UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN (or KV_REST_API_URL and KV_REST_API_TOKEN); "
+        "VERCEL=1 needs UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN "
+        "(or KV_REST_API_URL and KV_REST_API_TOKEN); "
         "dousell-cache's --env vercel does without them, by an emulator on this machine"
     )
     raise ConfigurationError(message)
