@@ -4,13 +4,13 @@ import argparse
 import json
 import shlex
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+
+from ..transport.connect import listens
 
 if TYPE_CHECKING:
     from ..local import Cloud
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         with cloud(cache_latency=cache_latency, origin_latency=origin_latency) as here:
             database.load(here.postgres_url)
             _say(here, as_json=options.json)
-            while _listens(here.valkey_url):
+            while listens(here.valkey_url):
                 time.sleep(_LOOK_SECONDS)
     except _Ended as ended:
         return 128 + ended.signum
@@ -68,15 +68,6 @@ class _Ended(Exception):
 
 def _end(signum: int, _frame: FrameType | None) -> None:
     raise _Ended(signum)
-
-
-def _listens(url: str) -> bool:
-    parts = urlsplit(url)
-    try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), _LOOK_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def _say(here: "Cloud", *, as_json: bool) -> None:

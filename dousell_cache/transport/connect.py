@@ -52,7 +52,7 @@ def locate(target: str | Environment | None = None) -> Place:
         return Place(from_url(target))
     environment = target or detect(os.environ)
     is_the_laptop_default = environment.source == "default" and environment.url == LOCAL_URL
-    if not is_the_laptop_default or _listens(environment.url):
+    if not is_the_laptop_default or listens(environment.url):
         return Place(environment)
     return _stand_in(environment)
 
@@ -102,7 +102,8 @@ def _seconds(environment: Environment, patience: float | None) -> float:
     return patience
 
 
-def _listens(url: str) -> bool:
+def listens(url: str) -> bool:
+    """Tell whether anything accepts connections at a ``redis://`` URL; nothing is sent."""
     parts = urlsplit(url)
     try:
         socket.create_connection((parts.hostname or "localhost", parts.port or 6379), _PROBE_SECONDS).close()
