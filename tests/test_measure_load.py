@@ -105,7 +105,6 @@ async def test_a_stall_counts_for_everyone_who_was_due() -> None:
     waits = end - STALLING.times[due] * 1000
     assert np.all(result.response_ms[due] >= waits - 1e-6)
     assert waits[0] > 480  # the first of them waited for nearly all of it: the schedule says so, not the clock
-    assert np.median(result.response_ms[due]) > 10 * np.median(result.response_ms[:STALLED])
 
 
 async def test_a_stall_of_one_request_is_its_own() -> None:
@@ -113,8 +112,7 @@ async def test_a_stall_of_one_request_is_its_own() -> None:
     result = await run_open_loop(STALLING, server(None))
     due = slice(STALLED + 1, WOKEN_BY)
     assert np.all(answered(result)[due] <= answered(result)[STALLED])
-    assert result.response_ms.argmax() == STALLED
-    assert np.median(result.response_ms[due]) < result.response_ms[STALLED] / 10
+    assert result.response_ms[STALLED] > 480  # until the later one was due: the schedule says so, not the clock
 
 
 async def test_a_stalled_generator_shows_in_response_and_not_in_service() -> None:
