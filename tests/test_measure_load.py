@@ -128,10 +128,11 @@ async def test_a_stalled_generator_shows_in_response_and_not_in_service() -> Non
 
     result = await run_open_loop(STALLING, operation)
     due = slice(STALLED + 1, STALLED + 90)
-    assert np.all(answered(result)[due] >= answered(result)[STALLED])
-    assert np.median(result.service_ms[due]) < result.service_ms[STALLED] / 10
-    assert np.median(result.response_ms[due]) > 10 * np.median(result.service_ms[due])
-    assert result.lag_ms_p99 > result.service_ms[STALLED] / 2
+    end = answered(result)[STALLED]
+    started = STALLING.times[due] * 1000 + result.lag_ms[due]
+    assert np.all(started >= end)  # so that no service time can hold a part of the stall
+    assert np.all(result.response_ms[due] >= end - STALLING.times[due] * 1000)
+    assert result.service_ms[STALLED] >= 500
 
 
 async def test_cancellation_leaves_no_task() -> None:
