@@ -5,7 +5,7 @@
 #   PYTHON=python3.12   the Python that makes .venv (`make clean` first if there is one)
 #   UV=                 install with pip although uv is there
 #   ENVS=local  PROFILE=full  OUT=folder    what `make report` compares, how long, and where it writes
-#   ARGS='...'          passed on by report, test, lab and lock
+#   ARGS='...'          passed on by report, test, bench, lab and lock
 
 PYTHON ?=
 UV      = $(shell command -v uv 2>/dev/null)
@@ -15,7 +15,7 @@ OUT     = reports
 ARGS    =
 
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
-TYPED     = dousell_cache tests $(wildcard benchmarks/*.py examples/*.py)
+TYPED     = dousell_cache tests $(wildcard benchmarks examples/*.py)
 
 # Wheels of every package exist for these (test_packaging.py checks it), the embedded PostgreSQL among them.
 PYTHONS     = 3.14 3.13 3.12 3.11
@@ -38,7 +38,7 @@ no-venv   = echo "$$python cannot make a virtual environment: on Debian and Ubun
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
+.PHONY: help setup report test bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile \
@@ -58,6 +58,10 @@ report: setup ## measure the cache in two environments and write reports/<run id
 
 test: setup ## run the tests
 	@.venv/bin/python -m pytest $(ARGS)
+
+# The peers live in an environment of their own, so that the project's lock carries none of them.
+bench: setup .venv-bench/.ready ## measure this package beside its peers: see docs/reference/benchmarks.md
+	@.venv/bin/python -m benchmarks $(ARGS)
 
 lint: setup ## check style, format and types
 	@.venv/bin/ruff check .
@@ -80,7 +84,7 @@ lock: ## write uv.lock and constraints.txt anew from pyproject.toml (needs uv; A
 	  --output-file constraints.txt
 
 clean: ## remove .venv and what the tools left; reports/ stays
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	@rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # No stamp while packages are being installed: what an interrupted run left is made anew by the next one.
@@ -109,3 +113,15 @@ else
 endif
 	@.venv/bin/python -m dousell_cache.local.postgrest || : without it, reports read PostgreSQL directly and say so
 	@echo '→ ready: try .venv/bin/dousell-cache check'
+
+.venv-bench/.ready: benchmarks/requirements.txt constraints.txt pyproject.toml
+	@rm -rf .venv-bench
+	@echo '→ the peers are installed into .venv-bench'
+ifneq ($(UV),)
+	@"$(UV)" venv --quiet --python .venv/bin/python .venv-bench
+	@"$(UV)" pip install --quiet --python .venv-bench/bin/python -r benchmarks/requirements.txt -e .
+else
+	@.venv/bin/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -e .
+endif
+	@touch $@

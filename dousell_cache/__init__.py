@@ -5,7 +5,10 @@
 >>> rows = cache.get_or_set("all_properties", load_properties, ttl=300)
 """
 
-from .cache import AsyncCache, Cache, connect, connect_async
+from .async_cache import AsyncCache
+from .cache import Cache
+from .connecting import connect, connect_async
+from .context import MISSING
 from .environments import Environment, detect
 from .errors import (
     CacheError,
@@ -16,7 +19,8 @@ from .errors import (
     LockLost,
     LockUnavailable,
 )
-from .flows import MISSING
+from .loading import skip
+from .near import NearOptions
 
 __version__ = "0.1.0"
 
@@ -32,7 +36,9 @@ __all__ = [
     "LockBusy",
     "LockLost",
     "LockUnavailable",
+    "NearOptions",
     "connect",
     "connect_async",
     "detect",
+    "skip",
 ]

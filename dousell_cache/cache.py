@@ -1,136 +1,253 @@
-"""The two faces: ``Cache`` for blocking code, ``AsyncCache`` for asyncio. Same names, same flows."""
+"""``Cache``: the face for blocking code."""
 
-import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 from . import flows
-from .clocks import MonotonicClock
+from .cached import Cached, cached_blocking
+from .clocks import BlockingClock
 from .entries import checked_type
-from .environments import Environment
 from .errors import ConfigurationError
-from .events import Counters, Observer, Observers, Tally
-from .policy import Ttl, checked_key, ttl_ms
+from .explaining import Explanation, explain
+from .face import Defaults, Face, Keeping
+from .flights import Flights, ThreadFlights
+from .near import ABSENT, NearCache
+from .policy import BATCH_JITTER, checked_key, checked_tags
+from .reads import Reads, ThreadReads
+from .renewals import RENEWALS, Renewals
 from .runner import run_blocking
-from .store import Store
-from .transport.connect import Place, async_transport, blocking_transport, locate
-from .transport.port import AsyncTransport, BlockingTransport, Port
+from .transport.connect import Place
+from .transport.port import BlockingTransport
+from .warming import Progress, Warmed, warm_blocking
 
+if TYPE_CHECKING:  # redis-py comes with it
+    from .transport.tracking import BlockingListener
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Face:
-    """What both faces share: where the cache is, and who watches."""
-
-    def __init__(self, port: Port, place: Place, namespace: str) -> None:
-        self._port = port
-        self._place = place
-        self._namespace = namespace
-        self._clock = MonotonicClock()
-        self._tally = Tally()
-        self._observers = Observers()
-        self._observers.subscribe(self._tally)
-
-    @property
-    def environment(self) -> Environment:
-        """Where the code runs and which cache it found."""
-        return self._place.environment
-
-    @property
-    def namespace(self) -> str:
-        """What stands before every key on the server."""
-        return self._namespace
-
-    def counters(self) -> Counters:
-        """Return how reads ended and what they cost so far, in this process, in all and for each key family."""
-        return self._tally.counters()
-
-    def subscribe(self, observer: Observer) -> Callable[[], None]:
-        """Hand every event to an observer and return the function that ends it.
-
-        Args:
-            observer: takes one frozen event (see :mod:`dousell_cache.events`); runs in the caller's thread.
-        """
-        return self._observers.subscribe(observer)
-
-    def _call(self) -> flows.Call:
-        return flows.Call(Store(self._port, self._namespace), self._clock, self._observers)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.environment!r}, namespace={self._namespace!r})"
-
-
-class Cache(_Face):
-    """A cache-aside for blocking code; one instance serves all threads. Made by :func:`connect`.
+class Cache(Face):
+    """A cache-aside for blocking code; one instance serves all threads. Made by :func:`dousell_cache.connect`.
 
     Args:
         transport: a blocking transport.
         place: the environment it reaches.
         namespace: put before every key, as it is.
+        defaults: what calls go by unless they say otherwise.
+        listening: makes what follows the server's invalidations for a near cache; default: only its age bounds that.
     """
 
-    def __init__(self, transport: BlockingTransport, place: Place, namespace: str = "") -> None:
+    def __init__(
+        self,
+        transport: BlockingTransport,
+        place: Place,
+        namespace: str = "",
+        defaults: Defaults | None = None,
+        listening: Callable[[NearCache, str], "BlockingListener"] | None = None,
+    ) -> None:
         if not transport.blocking:
             message = "Cache needs a blocking transport; AsyncCache takes the asyncio ones"
             raise ConfigurationError(message)
-        super().__init__(transport, place, namespace)
         self._transport = transport
+        self._is_followed = listening is not None
+        super().__init__(transport, place, namespace, defaults or Defaults(), BlockingClock())
+        self._listener = listening(self._near, namespace) if self._near is not None and listening else None
 
-    def get_or_set(self, key: str, loader: Callable[[], T], *, ttl: Ttl, type: Any = Any) -> T:
+    def _follow(self) -> None:
+        if self._listener:
+            self._listener.start()
+
+    def _parts(self) -> tuple[Reads, Flights, Renewals]:
+        return ThreadReads(self._port), ThreadFlights(), RENEWALS
+
+    def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        tags: Collection[str] = (),
+        type: Any = Any,
+        **options: Unpack[Keeping],
+    ) -> T:
         """Return the value under a key; when there is none, call the loader and store what it returns.
 
-        The value comes back as JSON stores it, from a miss as from a hit: a tuple is a list, a date without ``type`` is
-        text. When the cache cannot serve, the loader answers.
+        However many callers ask at once, in however many processes, one of them loads. The value comes back as JSON
+        stores it, from a miss as from a hit: a tuple is a list, a date without ``type`` is text. When the cache cannot
+        serve, the loader answers.
 
         Args:
             key: a non-empty string.
             loader: takes nothing, reads the origin, returns the value; ``None`` is a value like any other.
-            ttl: how long the value may be served: seconds or a timedelta, 1 ms to 10 years.
+            tags: what the entry is to be withdrawn by, besides its key; see :meth:`invalidate_tags`.
             type: what the value is, for JSON to be read back as: a dataclass, a msgspec Struct, ``list[date]``, …
+            options: how the entry is kept, see :class:`~dousell_cache.face.Keeping`; ``ttl`` is needed unless
+                ``connect`` was given one.
 
         Returns:
             The value.
 
         Raises:
-            ValueError: key, ttl or type makes no sense.
+            ValueError: key, tags, type or an option makes no sense.
             EncodingError: the loader's value has no JSON form or does not fit ``type``.
-            Exception: whatever the loader raised; nothing is stored then.
+            Exception: whatever the loader raised, the same to all that waited for it; nothing is stored then.
         """
-        milliseconds, key, form = ttl_ms(ttl), checked_key(key), checked_type(type)
-        flow = flows.get_or_set(self._call(), key, _blocking_loader(loader), milliseconds, form)
-        return cast("T", run_blocking(flow))
+        if self._near is not None and (near := self._from_near(key, type)) is not ABSENT:
+            return near  # type: ignore[no-any-return]  # what lies there is taken for what the loader returns
+        asked = self._asked(key, partial(_load, loader), tags, type, options)
+        value: T = run_blocking(flows.get_or_set(self._call(), asked))
+        return value
+
+    def refresh(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        tags: Collection[str] = (),
+        type: Any = Any,
+        **options: Unpack[Keeping],
+    ) -> T:
+        """Load now, store and return the value, whatever is under the key; see :meth:`get_or_set`."""
+        asked = self._asked(key, partial(_load, loader), tags, type, options)
+        value: T = run_blocking(flows.refresh(self._call(), asked))
+        return value
+
+    def cached(
+        self,
+        template: str,
+        *,
+        tags: Iterable[str] = (),
+        secret: str | bytes | None = None,
+        type: Any = None,
+        **options: Unpack[Keeping],
+    ) -> Callable[[Callable[P, T]], Cached[P, T]]:
+        """Return a decorator that keeps a function's results under keys made from its arguments.
+
+        The function gets ``key(…)``, ``tags(…)``, ``invalidate(…)`` and ``refresh(…)``, which take its own arguments.
+        How arguments become parts of a key: :mod:`dousell_cache.templates`. A method's ``self`` is no part of it.
+
+        Args:
+            template: the key, with arguments in braces: ``"detail:{property_id}"``; ``{email:hashed}`` for personal
+                ones.
+            tags: templates likewise.
+            secret: 16 to 64 bytes that key the hashes, so that nobody can find a hashed argument by guessing; default
+                none, which keeps it out of sight only.
+            type: what the values are; default: what the function says that it returns.
+            options: as for :meth:`get_or_set`.
+
+        Raises:
+            ValueError: a template, an option, the secret or the function makes no sense; raised on decoration.
+        """
+        self._policy(options)
+        return cached_blocking(self, template, tags=tags, secret=secret, type=type, **options)
 
     def get(self, key: str, *, type: Any = Any) -> Any:
         """Return the value under a key, or ``MISSING``, also when the cache cannot serve."""
+        if self._near is not None and (near := self._from_near(key, type)) is not ABSENT:
+            return near
         return run_blocking(flows.get(self._call(), checked_key(key), checked_type(type)))
 
-    def set(self, key: str, value: object, *, ttl: Ttl) -> bool:
-        """Store a value and return whether the server took it; a cache that cannot serve does not.
+    def get_many(self, keys: Iterable[str], *, type: Any = Any) -> dict[str, Any]:
+        """Return the values of those keys that have one, by key: one command for all, two if any has tags or grace."""
+        names = tuple(dict.fromkeys(checked_key(key) for key in keys))
+        return run_blocking(flows.get_many(self._call(), names, checked_type(type)))
+
+    def set(self, key: str, value: object, *, tags: Collection[str] = (), **options: Unpack[Keeping]) -> bool:
+        """Store a value and return whether the server took it; a load of it under way will not replace it.
+
+        Args:
+            key: a non-empty string.
+            value: what has a JSON form.
+            tags: what the entry is to be withdrawn by, besides its key.
+            options: ``ttl``, ``grace`` and ``jitter``, as for :meth:`get_or_set`.
 
         Raises:
-            ValueError: key or ttl makes no sense.
+            ValueError: key, tags or an option makes no sense.
             EncodingError: the value has no JSON form.
         """
-        milliseconds = ttl_ms(ttl)
-        return run_blocking(flows.put(self._call(), checked_key(key), value, milliseconds))
+        flow = flows.put(self._call(), {checked_key(key): value}, self._policy(options), checked_tags(tags))
+        return run_blocking(flow)
+
+    def set_many(self, values: Mapping[str, object], *, tags: Collection[str] = (), **options: Unpack[Keeping]) -> bool:
+        """Store values by key in one command and return whether the server took them; they expire up to 10 % apart.
+
+        See :meth:`set`.
+        """
+        checked = {checked_key(key): value for key, value in values.items()}
+        policy = self._policy(options, BATCH_JITTER)
+        return run_blocking(flows.put(self._call(), checked, policy, checked_tags(tags)))
+
+    def warm(
+        self,
+        loaders: Mapping[str, Callable[[], Any]],
+        *,
+        concurrency: int = 8,
+        progress: Progress | None = None,
+        tags: Collection[str] = (),
+        type: Any = Any,
+        **options: Unpack[Keeping],
+    ) -> Warmed:
+        """Load and store what is missing of these keys, several at once; entries expire up to 10 % apart.
+
+        Args:
+            loaders: what loads each key.
+            concurrency: how many load at the same time, each in a thread.
+            progress: told after each key: how many are done, of how many, and which.
+            tags: what every entry is to be withdrawn by, besides its key.
+            type: what the values are.
+            options: as for :meth:`get_or_set`.
+
+        Returns:
+            Which keys were loaded, which were there, and which failed with what.
+        """
+        options.setdefault("jitter", self._policy(options, BATCH_JITTER).jitter)
+        return warm_blocking(self, loaders, concurrency, progress, {"tags": tags, "type": type, **options})
 
     def delete(self, key: str) -> bool:
-        """Delete one key and return whether it was there.
+        """Withdraw one key and return whether there was anything: a value, or a load under way.
 
         Raises:
-            CacheUnavailable: the server did not confirm.
+            CacheUnavailable: the server did not confirm; see :meth:`invalidate`.
         """
-        return self.invalidate(key) == 1
+        return self.invalidate(key) > 0
 
-    def invalidate(self, *keys: str) -> int:
-        """Withdraw keys in one command, whatever their number, and return how many were there.
+    def invalidate(self, *keys: str, soft: bool = False) -> int:
+        """Withdraw keys in one command, whatever their number, and return how many values and loads there were.
 
-        Raises:
-            CacheUnavailable: the server did not confirm, so the old values may still be served.
+        Once this has returned, no read that starts afterwards, in any process, returns a value that was loaded before.
+
+        Args:
+            keys: the keys.
+            soft: keep the old values to stand in for an origin that fails; they are served to nobody else.
+
+        Raises: CacheUnavailable: the server did not confirm, so the old values may still be served elsewhere. It is
+            remembered,
+                and replayed before this process trusts the cache again.
         """
-        return run_blocking(flows.invalidate(self._call(), tuple(checked_key(key) for key in keys)))
+        return run_blocking(flows.invalidate(self._call(), self._withdrawal(keys, soft=soft))) if keys else 0
+
+    def invalidate_tags(self, *tags: str, soft: bool = False) -> None:
+        """Withdraw every entry that carries one of these tags, in one command, whatever their number.
+
+        As :meth:`invalidate` otherwise.
+        """
+        if tags:
+            run_blocking(flows.invalidate(self._call(), self._withdrawal(tags=tags, soft=soft)))
+
+    def invalidate_prefix(self, prefix: str, *, soft: bool = False) -> int:
+        """Withdraw every key that begins with a prefix, and return how many values and loads there were.
+
+        This alone SCANs all names that the server has, twice, because loads may be under way: it takes a command for
+        every thousand of them. A tag costs one, whatever its size.
+        """
+        return run_blocking(flows.invalidate(self._call(), self._withdrawal(prefix=prefix, soft=soft)))
+
+    def explain(self, key: str) -> Explanation:
+        """Say what a read of this key would find, and why; nothing is loaded, and no read is counted."""
+        return run_blocking(explain(self._call(), checked_key(key)))
 
     def ping(self) -> float:
         """Return the seconds that one round trip to the server takes.
@@ -143,6 +260,8 @@ class Cache(_Face):
     def close(self) -> None:
         """Close the connections, and an embedded server that nobody else uses."""
         try:
+            if self._listener:
+                self._listener.close()
             self._transport.close()
         finally:
             self._place.release()
@@ -156,126 +275,10 @@ class Cache(_Face):
         self.close()
 
 
-class AsyncCache(_Face):
-    """A cache-aside for asyncio; one instance serves all tasks of a loop. Made by :func:`connect_async`.
-
-    Its methods are those of :class:`Cache`, awaited.
-
-    Args:
-        transport: an asyncio transport.
-        place: the environment it reaches.
-        namespace: put before every key, as it is.
-    """
-
-    def __init__(self, transport: AsyncTransport, place: Place, namespace: str = "") -> None:
-        if transport.blocking:
-            message = "AsyncCache needs an asyncio transport: a blocking one would stall every task of the loop"
-            raise ConfigurationError(message)
-        super().__init__(transport, place, namespace)
-        self._transport = transport
-
-    @overload
-    async def get_or_set(self, key: str, loader: Callable[[], Awaitable[T]], *, ttl: Ttl, type: Any = Any) -> T: ...
-
-    @overload
-    async def get_or_set(self, key: str, loader: Callable[[], T], *, ttl: Ttl, type: Any = Any) -> T: ...
-
-    async def get_or_set(self, key: str, loader: Callable[[], Any], *, ttl: Ttl, type: Any = Any) -> Any:
-        """Return the value under a key; when there is none, call the loader and store what it returns.
-
-        As :meth:`Cache.get_or_set`. What the loader returns is awaited if it can be; a loader that blocks belongs in
-        ``asyncio.to_thread``.
-        """
-        milliseconds, key, form = ttl_ms(ttl), checked_key(key), checked_type(type)
-        return await flows.get_or_set(self._call(), key, _async_loader(loader), milliseconds, form)
-
-    async def get(self, key: str, *, type: Any = Any) -> Any:
-        """Return the value under a key, or ``MISSING``, also when the cache cannot serve."""
-        return await flows.get(self._call(), checked_key(key), checked_type(type))
-
-    async def set(self, key: str, value: object, *, ttl: Ttl) -> bool:
-        """Store a value and return whether the server took it; see :meth:`Cache.set`."""
-        milliseconds = ttl_ms(ttl)
-        return await flows.put(self._call(), checked_key(key), value, milliseconds)
-
-    async def delete(self, key: str) -> bool:
-        """Delete one key and return whether it was there; see :meth:`Cache.delete`."""
-        return await self.invalidate(key) == 1
-
-    async def invalidate(self, *keys: str) -> int:
-        """Withdraw keys in one command and return how many were there; see :meth:`Cache.invalidate`."""
-        return await flows.invalidate(self._call(), tuple(checked_key(key) for key in keys))
-
-    async def ping(self) -> float:
-        """Return the seconds that one round trip to the server takes; see :meth:`Cache.ping`."""
-        return await flows.ping(self._call())
-
-    async def close(self) -> None:
-        """Close the connections, and an embedded server that nobody else uses."""
-        try:
-            await self._transport.close()
-        finally:
-            self._place.release()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-
-def connect(target: str | Environment | None = None, *, namespace: str = "", patience: float | None = None) -> Cache:
-    """Find the cache that belongs to this environment and return the blocking face of it.
-
-    Nothing is sent yet, but that a laptop's ``localhost:6379`` is tried and, when nothing listens, an embedded Valkey
-    started (shared with this user's other processes, gone with the last of them).
-
-    Args:
-        target: None to ask the environment variables; a ``redis://`` URL; ``"embedded"``; an :class:`Environment`.
-        namespace: put before every key, as it is; default none, so that other code reads the same keys.
-        patience: seconds that connecting, or waiting for a piece of a reply, may take; default 0.1 over TCP, 0.5 over
-            REST.
-
-    Raises:
-        ConfigurationError: a variable or the target makes no sense; the message names it.
-    """
-    place = locate(target)
-    try:
-        return Cache(blocking_transport(place.environment, patience), place, namespace)
-    except BaseException:
-        place.release()
-        raise
-
-
-async def connect_async(
-    target: str | Environment | None = None, *, namespace: str = "", patience: float | None = None
-) -> AsyncCache:
-    """Find the cache that belongs to this environment and return the asyncio face of it; see :func:`connect`."""
-    place = await asyncio.to_thread(locate, target)
-    try:
-        return AsyncCache(async_transport(place.environment, patience), place, namespace)
-    except BaseException:
-        place.release()
-        raise
-
-
-def _blocking_loader(loader: Callable[[], T]) -> Callable[[], Awaitable[T]]:
-    async def load() -> T:
-        value = loader()
-        if inspect.iscoroutine(value):
-            value.close()
-            message = "the loader is asynchronous: use AsyncCache, from connect_async()"
-            raise ConfigurationError(message)
-        return value
-
-    return load
-
-
-def _async_loader(loader: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
-    async def load() -> Any:
-        value = loader()
-        return await value if inspect.isawaitable(value) else value
-
-    return load
+async def _load(loader: Callable[[], T]) -> T:
+    value = loader()
+    if inspect.iscoroutine(value):
+        value.close()
+        message = "the loader is asynchronous: use AsyncCache, from connect_async()"
+        raise ConfigurationError(message)
+    return value

@@ -1,11 +1,28 @@
 """The clocks of the two faces. Flows never import this: a clock comes in with the call."""
 
+import asyncio
 import time
 
 
-class MonotonicClock:
-    """The machine's monotonic clock."""
+class BlockingClock:
+    """The machine's monotonic clock; waiting blocks the thread."""
 
     def now(self) -> float:
         """Return monotonic seconds."""
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Block the thread for so many seconds."""
+        time.sleep(seconds)  # noqa: ASYNC251 - it is meant to block
+
+
+class AsyncClock:
+    """The machine's monotonic clock; waiting suspends the task."""
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the task for so many seconds."""
+        await asyncio.sleep(seconds)

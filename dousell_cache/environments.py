@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
+from .addresses import Several, several
 from .errors import ConfigurationError
 
 Name = Literal["vercel", "dedicated", "local"]
@@ -25,6 +26,7 @@ _REST_PAIRS = (
 )
 _TCP_VARIABLES = ("REDIS_URL", "VALKEY_URL")
 _TCP_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+_SEVERAL_SCHEMES = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,12 @@ def from_url(url: str) -> Environment:
     Raises:
         ConfigurationError: the URL is malformed, or is a REST URL, which is nothing without its token.
     """
-    if urlsplit_safely(url, "the cache URL").scheme in {"http", "https"}:
+    servers = several(url)
+    if not servers and urlsplit_safely(url, "the cache URL").scheme in {"http", "https"}:
         message = "a REST URL needs its token: set VERCEL=1, UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN"
         raise ConfigurationError(message)
     address = tcp_url(url, "the cache URL")
-    host = urlsplit(address).hostname
+    host = urlsplit(servers.urls[0] if servers else address).hostname
     return Environment("local" if host in _THIS_MACHINE else "dedicated", "tcp", address, source="argument")
 
 
@@ -143,12 +146,16 @@ def tcp_url(url: str, source: str) -> str:
     """Check a cache URL and return it with the scheme redis-py knows.
 
     Raises:
-        ConfigurationError: scheme, host, port or database number is wrong. The message names the source and never
-            quotes the URL, which may hold a password.
+        ConfigurationError: scheme, host, port, service or database number is wrong. The message names the source and
+            never quotes the URL, which may hold a password.
     """
+    servers = several(url)
+    if servers:
+        return _several_url(url, servers, source)
     parts = urlsplit_safely(url, source)
     if parts.scheme not in _TCP_SCHEMES:
-        message = f"{source} must start with one of {', '.join(f'{scheme}://' for scheme in _TCP_SCHEMES)}"
+        schemes = ", ".join(f"{scheme}://" for scheme in (*_TCP_SCHEMES, *_SEVERAL_SCHEMES))
+        message = f"{source} must start with one of {schemes}"
         raise ConfigurationError(message)
     if parts.scheme == "unix":
         return _unix_url(url, parts.path, source)
@@ -160,6 +167,19 @@ def tcp_url(url: str, source: str) -> str:
         message = f"{source} ends in a database that is not a number; it should look like redis://host:6379/0"
         raise ConfigurationError(message)
     return parts._replace(scheme=_TCP_SCHEMES[parts.scheme]).geturl()
+
+
+def _several_url(url: str, servers: Several, source: str) -> str:
+    if servers.way == "cluster" and servers.database not in {"", "0"}:
+        message = f"{source} names a database, but a Cluster has none; it should look like redis+cluster://host:6379"
+        raise ConfigurationError(message)
+    if servers.way == "sentinel" and not servers.service:
+        message = f"{source} names no service; it should look like redis+sentinel://host:26379/service"
+        raise ConfigurationError(message)
+    for server in servers.urls:
+        tcp_url(server, source)
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.lower()}://{rest}"
 
 
 def _unix_url(url: str, path: str, source: str) -> str:

@@ -31,7 +31,18 @@ class EncodingError(CacheError, TypeError):
 
 
 class CacheUnavailable(CacheError):
-    """The network's: no server answered in time, or it answered that it cannot serve now."""
+    """The network's: no server answered in time, or it answered that it cannot serve now.
+
+    Args:
+        message: what happened, in one sentence.
+        refused_connection: whether nothing listens there, which no patience would change.
+        never_sent: whether the command was not even sent, because the cache is taken for dead.
+    """
+
+    def __init__(self, message: str = "", *, refused_connection: bool = False, never_sent: bool = False) -> None:
+        super().__init__(message)
+        self.refused_connection = refused_connection
+        self.never_sent = never_sent
 
 
 class CommandRefused(CacheError):
@@ -82,8 +93,9 @@ _CANNOT_SERVE = frozenset(
         "WRONGPASS",
     }
 )
-# Upstash says these with the general code ERR; they are about the account, whatever the command.
-_ACCOUNT_LIMITS = (
+# Said with the general code ERR; they are about the server or, at Upstash, the account, whatever the command.
+_LIMITS = (
+    "max number of clients reached",
     "max daily request limit exceeded",
     "max requests limit exceeded",
     "max concurrent connections exceeded",
@@ -99,6 +111,6 @@ def refusal(message: str, shown: str) -> CacheError:
         shown: the same without credentials.
     """
     code = message.partition(" ")[0]
-    if code in _CANNOT_SERVE or any(limit in message for limit in _ACCOUNT_LIMITS):
+    if code in _CANNOT_SERVE or any(limit in message for limit in _LIMITS):
         return CacheUnavailable(f"the server cannot serve: {shown}")
     return CommandRefused(shown.partition(" ")[0], shown)

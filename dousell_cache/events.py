@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+import msgspec
+
 __all__ = [
+    "BreakerMoved",
     "Counters",
     "Event",
     "Invalidation",
@@ -26,16 +29,20 @@ __all__ = [
 Outcome = Literal["hit", "miss", "coalesced", "stale", "refused", "bypass", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """One read came to an end.
 
     Args:
         key: the caller's key, without the namespace.
-        outcome: how it was answered; ``error`` means that the loader raised.
+        outcome: how it was answered. ``coalesced``: by another caller's load; ``stale``: by an entry past its time,
+            while another refreshes it or because the origin failed; ``refused``: by a load that was withdrawn
+            meanwhile, so that nothing was stored; ``bypass``: by the origin, because the cache could not serve;
+            ``error``: the loader raised.
         seconds: time from call to answer.
         load_seconds: the part of it spent in the loader.
-        commands: commands sent to the server for it.
+        commands: commands sent to the server for it; one that several shared counts for the caller that sent it.
+        near: whether it was answered by this process's own near cache.
+        undecodable: whether what lay under the key was no entry, or none of this type.
     """
 
     key: str
@@ -43,10 +50,11 @@ class Read:
     seconds: float
     load_seconds: float
     commands: int
+    near: bool = False
+    undecodable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """A value was handed to the server; ``stored`` says whether it took it."""
 
     key: str
@@ -55,27 +63,65 @@ class Write:
     commands: int
 
 
-@dataclass(frozen=True, slots=True)
-class Invalidation:
-    """Keys were withdrawn; ``delivered`` says whether the server heard of it."""
+class Invalidation(msgspec.Struct, frozen=True):
+    """Keys or tags were withdrawn.
+
+    Args:
+        keys: the keys, without the namespace.
+        delivered: whether the server confirmed; if not, it is remembered and replayed.
+        seconds: time from call to answer.
+        commands: commands sent to the server for it.
+        tags: the tags.
+        prefix: what the keys begin with.
+        soft: whether old values may stand in for an origin that fails.
+        replayed: whether this was owed since an earlier one that was not delivered.
+    """
 
     keys: tuple[str, ...]
     delivered: bool
     seconds: float
     commands: int
+    tags: tuple[str, ...] = ()
+    prefix: str | None = None
+    soft: bool = False
+    replayed: bool = False
 
 
-Event = Read | Write | Invalidation
+class BreakerMoved(msgspec.Struct, frozen=True):
+    """The breaker opened, because the cache seems dead; closed, because it is back; or tries whether it is.
+
+    Args:
+        state: where it is now.
+        reason: the failure that opened it, without credentials; "" otherwise.
+    """
+
+    state: Literal["closed", "open", "half-open"]
+    reason: str = ""
+
+
+Event = Read | Write | Invalidation | BreakerMoved
+"""Everything an observer can be told; ``typing.assert_never`` proves that it minds each."""
+
 Observer = Callable[[Event], None]
 
 logger = logging.getLogger("dousell_cache")
 
 
 class Observers:
-    """Hand each event to everyone who asked."""
+    """Hand each event to the tally, and to everyone who asked.
 
-    def __init__(self) -> None:
+    Args:
+        tally: counts every event.
+    """
+
+    def __init__(self, tally: "Tally") -> None:
+        self._tally = tally
         self._subscriptions: tuple[tuple[Observer], ...] = ()
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody asked."""
+        return bool(self._subscriptions)
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Add an observer and return the function that takes it away again."""
@@ -88,7 +134,8 @@ class Observers:
         return unsubscribe
 
     def __call__(self, event: Event) -> None:
-        """Tell every observer."""
+        """Count an event and tell every observer of it."""
+        self._tally(event)
         for (observer,) in self._subscriptions:
             try:
                 observer(event)
@@ -149,20 +196,43 @@ class Tally:
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
-        with self._lock:
-            self._total["commands"] += event.commands
-            if isinstance(event, Read):
-                self._count_read(event)
+        if isinstance(event, Read):
+            self._count_read(event)
+        elif not isinstance(event, BreakerMoved):
+            with self._lock:
+                self._total["commands"] += event.commands
 
     def _count_read(self, event: Read) -> None:
-        counter = _COUNTER_OF[event.outcome]
-        name = family(event.key)
-        if name not in self._families and len(self._families) >= _MOST_FAMILIES:
+        counter, commands = _COUNTER_OF[event.outcome], event.commands
+        name = event.key.partition(":")[0]
+        total = self._total
+        with self._lock:
+            counts = self._families.get(name)
+            if counts is None:
+                counts = self._new_family(name)
+            counts[counter] += 1
+            counts["commands"] += commands
+            total[counter] += 1
+            total["commands"] += commands
+
+    def begin_anew(self) -> None:
+        """Let go of a lock that a thread of the parent may hold, in a forked child."""
+        self._lock = threading.Lock()
+
+    def near_hit(self, key: str) -> None:
+        """Count a hit that cost nothing: as a read's event would, without the event."""
+        name = key.partition(":")[0]
+        with self._lock:
+            counts = self._families.get(name)
+            if counts is None:
+                counts = self._new_family(name)
+            counts["hits"] += 1
+            self._total["hits"] += 1
+
+    def _new_family(self, name: str) -> dict[str, int]:
+        if len(self._families) >= _MOST_FAMILIES:
             name = _REST_OF_THEM
-        counts = self._families.setdefault(name, dict.fromkeys(_COUNTED, 0))
-        counts[counter] += 1
-        counts["commands"] += event.commands
-        self._total[counter] += 1
+        return self._families.setdefault(name, dict.fromkeys(_COUNTED, 0))
 
     def counters(self) -> Counters:
         """Return what was counted so far, as a frozen copy."""

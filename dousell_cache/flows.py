@@ -4,92 +4,120 @@ A flow touches a server through its store and time through its clock; it imports
 cache that cannot serve never stops a read: the loader answers, and the read counts as a bypass.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
-from . import entries
-from .errors import CacheError, CommandRefused, EncodingError
-from .events import Event, Invalidation, Outcome, Read, Write
-from .store import Store
-from .transport.port import Clock
-
-
-class Missing:
-    """The type of :data:`MISSING`."""
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __reduce__(self) -> str:
-        return "MISSING"  # a copy, or what comes out of a pickle, is the one there is
+from .context import MISSING, Call
+from .debts import Withdrawal
+from .entries import Entry, decode, encode
+from .errors import CacheError, EncodingError
+from .events import Outcome, Write
+from .flights import INTERRUPTED, Flight, Landing
+from .loading import YIELDED, Asked, lead
+from .looking import NOT_SERVING, NOTHING, Seen, look, look_at_many
+from .policy import Policy, early_due
+from .withdrawing import withdraw
 
 
-MISSING: Final = Missing()
-"""No value, as the answer to ``get``: ``None`` is a value like any other."""
+async def get_or_set(call: Call, asked: Asked) -> Any:
+    """Return the value under a key; load and store it when there is none, or let somebody's load serve for all."""
+    key, policy = asked.key, asked.policy
+    # Whoever would not take a stale value anyway need not ask the server whether there is one while it is being loaded.
+    joins = not policy.timed and call.context.flights.under_way(key)
+    seen = NOTHING if joins else await look(call, key, asked.type_, asked.tags, policy.timed)
+    while True:
+        due = seen.state == "fresh" and policy.early > 0 and _early(call, policy, seen)
+        if seen.state == "fresh" and not due:
+            call.ended(key, "hit")
+            return seen.value
+        at_hand = due or seen.state == "stale"
+        if at_hand and (policy.background or call.context.flights.under_way(key)):
+            if policy.background:
+                call.context.flights.start(key, partial(_refresh_behind, call, asked, seen))
+            return _served(call, asked, seen, due=due)
+        landing, joined = await call.context.flights.share(key, partial(lead, call, asked, seen, at_hand=at_hand))
+        answer = _answer(landing, joined, seen, at_hand=at_hand)
+        if answer == "again":
+            dying = landing.outcome == "bypass"
+            seen = (
+                NOT_SERVING
+                if dying or not seen.serving
+                else await look(call, key, asked.type_, asked.tags, policy.timed)
+            )
+            continue
+        if answer == "at hand":
+            return _served(call, asked, seen, due=due, load_seconds=landing.load_seconds)
+        return _landed(call, asked, landing, seen, led=joined is None)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What one call of a flow works with."""
-
-    store: Store
-    clock: Clock
-    emit: Callable[[Event], None]
+async def refresh(call: Call, asked: Asked) -> Any:
+    """Load a key whatever is there, store and return what came."""
+    landing = await lead(call, asked, NOTHING, Flight(), at_hand=False, force=True)
+    return _landed(call, asked, landing, NOTHING, led=True)
 
 
-async def get_or_set(call: Call, key: str, load: Callable[[], Awaitable[Any]], ttl_ms: int, type_: Any = Any) -> Any:
-    """Return the value under a key; load and store it when there is none."""
-    reading = _Reading(call, key)
-    entry, serving = await _read(call.store, key, type_)
-    if entry is not None:
-        reading.ended("hit")
-        return entry.value
-    # The lease of promises 1 and 2 belongs here: granted before the load, checked by the write.
-    loaded = await _load(reading, load, type_)
-    serving = serving and await _write(call.store, key, loaded.stored, ttl_ms)
-    reading.ended("miss" if serving else "bypass", loaded.seconds)
-    return loaded.value
-
-
-async def get(call: Call, key: str, type_: Any = Any) -> Any:
+async def get(call: Call, key: str, type_: Any, *, timed: bool = False) -> Any:
     """Return the value under a key, or MISSING; a cache that cannot serve has nothing."""
-    reading = _Reading(call, key)
-    entry, serving = await _read(call.store, key, type_)
-    if entry is not None:
-        reading.ended("hit")
-        return entry.value
-    reading.ended("miss" if serving else "bypass")
-    return MISSING
+    return _read(call, key, await look(call, key, type_, timed=timed))
 
 
-async def put(call: Call, key: str, value: object, ttl_ms: int) -> bool:
-    """Store a value; return whether the server took it."""
-    started = call.clock.now()
-    stored = await _write(call.store, key, entries.encode(value), ttl_ms)
-    call.emit(Write(key, stored, call.clock.now() - started, call.store.commands))
+async def get_many(call: Call, keys: tuple[str, ...], type_: Any) -> dict[str, Any]:
+    """Return the values of those keys that have one."""
+    if not keys:
+        return {}
+    values = {}
+    for key, seen in zip(keys, await look_at_many(call, keys, type_), strict=True):
+        value = _read(call, key, seen)
+        call.store.commands = 0  # they counted for the first key
+        if value is not MISSING:
+            values[key] = value
+    return values
+
+
+async def put(call: Call, values: Mapping[str, object], policy: Policy, tags: tuple[str, ...]) -> bool:
+    """Store values together and return whether the server took them; loads of them under way are withdrawn."""
+    kept = {}
+    for key, value in values.items():
+        fresh_ms = policy.fresh_ms(call.context.chance())
+        entry = Entry(value, 0.0, fresh_ms, policy.grace_ms, id=call.context.token())
+        encode(entry)  # every value has a JSON form, or nothing is stored
+        kept[key] = (entry, fresh_ms + policy.grace_ms)
+    call.context.flights.withdraw(kept)
+    near = call.context.near
+    if near is not None:
+        near.forget(kept)
+    try:
+        await call.store.put(kept, tags, call.context.token(), policy.versions_ms)
+        stored = True
+    except CacheError:
+        stored = False
+    if near is not None:
+        near.forget(kept)
+    for key in kept:
+        call.context.emit(Write(key, stored, call.seconds(), call.store.commands))
+        call.store.commands = 0
     return stored
 
 
-async def invalidate(call: Call, keys: tuple[str, ...]) -> int:
-    """Withdraw keys, all in one command, and return how many were there.
+async def invalidate(call: Call, withdrawal: Withdrawal) -> int:
+    """Withdraw keys, tags or a prefix, and return how many keys there were.
 
-    Raises:
-        CacheUnavailable: the server did not confirm; the old values may still be served.
+    Raises: CacheUnavailable: the server did not confirm: other processes may still be served the old values. It is
+        remembered,
+            and replayed before this process trusts the cache again.
     """
-    if not keys:
-        return 0
-    started = call.clock.now()
-    delivered = False
+    flights, debts = call.context.flights, call.context.debts
+    everything = withdrawal.tags or withdrawal.prefix is not None
+    flights.withdraw(None if everything else withdrawal.keys)
+    confirmed = False
     try:
-        deleted = await call.store.delete(keys)
-        delivered = True
+        withdrawn = await withdraw(call, withdrawal)
+        confirmed = True
     finally:
-        call.emit(Invalidation(keys, delivered, call.clock.now() - started, call.store.commands))
-    return deleted
+        if not confirmed:
+            debts.owe(withdrawal)
+    return withdrawn
 
 
 async def ping(call: Call) -> float:
@@ -98,68 +126,66 @@ async def ping(call: Call) -> float:
     Raises:
         CacheUnavailable: no server answered.
     """
-    started = call.clock.now()
     await call.store.ping()
-    return call.clock.now() - started
+    return call.seconds()
 
 
-class _Reading:
-    """One read under way: knows when it began, says how it ended."""
-
-    __slots__ = ("_started", "call", "key")
-
-    def __init__(self, call: Call, key: str) -> None:
-        self.call = call
-        self.key = key
-        self._started = call.clock.now()
-
-    def ended(self, outcome: Outcome, load_seconds: float = 0.0) -> None:
-        seconds = self.call.clock.now() - self._started
-        self.call.emit(Read(self.key, outcome, seconds, load_seconds, self.call.store.commands))
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """What a loader returned: as stored, as every reader will see it, and how long it took."""
-
-    stored: bytes
-    value: Any
-    seconds: float
-
-
-async def _read(store: Store, key: str, type_: Any) -> tuple[entries.Entry[Any] | None, bool]:
-    """Return the entry, if any, and whether the cache can serve: an unreadable cache never stops a read."""
-    try:
-        return await store.read(key, type_), True
-    except CacheError as error:
-        # WRONGTYPE: the server is well, but what lies there is none of ours.
-        return None, isinstance(error, CommandRefused) and error.code == "WRONGTYPE"
-
-
-async def _write(store: Store, key: str, stored: bytes, ttl_ms: int) -> bool:
-    """Return whether the server took the entry."""
-    try:
-        await store.write(key, stored, ttl_ms)
-    except CacheError:
+def _early(call: Call, policy: Policy, seen: Seen) -> bool:
+    if seen.entry is None or seen.left_ms is None or seen.left_ms < 0:
         return False
-    return True
+    fresh_ms = seen.left_ms - seen.entry.grace_ms
+    return early_due(seen.entry.load_ms, fresh_ms, policy.early, call.context.chance())
 
 
-async def _load(reading: _Reading, load: Callable[[], Awaitable[Any]], type_: Any) -> _Loaded:
-    started = reading.call.clock.now()
-    try:
-        value = await load()
-        seconds = reading.call.clock.now() - started
-        stored = entries.encode(value, seconds * 1000)
-        return _Loaded(stored, _as_stored(stored, type_), seconds)
-    except BaseException:
-        reading.ended("error", reading.call.clock.now() - started)
-        raise
+async def _refresh_behind(call: Call, asked: Asked, seen: Seen, flight: Flight) -> Landing:
+    """Refresh in a call of its own: the one that found it due is over by then."""
+    own = Call(call.context)
+    landing = await lead(own, asked, seen, flight, at_hand=True)
+    if landing is not YIELDED:
+        own.context.emit(Write(asked.key, landing.outcome == "miss", own.seconds(), own.store.commands))
+    return landing
 
 
-def _as_stored(stored: bytes, type_: Any) -> Any:
-    entry = entries.decode(stored, type_)
-    if entry is None:
-        message = f"the loader's value does not fit type={type_!r}, so every later read of it would miss"
+def _answer(landing: Landing, joined: int | None, seen: Seen, *, at_hand: bool) -> str:
+    """Decide what a landing means for one caller: ``landed`` (its value or its error), ``at hand``, or ``again``."""
+    led = joined is None
+    if landing is INTERRUPTED and not led:
+        return "again"
+    if landing.stored is not None and (led or (not landing.stand_in and landing.proof > (joined or 0))):
+        return "landed"
+    if at_hand or (seen.state == "old" and landing.error is not None):
+        return "landed" if isinstance(landing.error, EncodingError) else "at hand"
+    if landing is YIELDED:
+        return "at hand" if led else "again"
+    if landing.error is not None and (led or not landing.stand_in):
+        return "landed"
+    return "again"
+
+
+def _served(call: Call, asked: Asked, seen: Seen, *, due: bool, load_seconds: float = 0.0) -> Any:
+    call.ended(asked.key, "hit" if due else "stale", load_seconds)
+    return seen.value
+
+
+def _landed(call: Call, asked: Asked, landing: Landing, seen: Seen, *, led: bool) -> Any:
+    if landing.stored is None:
+        call.ended(asked.key, "error", landing.load_seconds if led else 0.0)
+        if landing.error is None:
+            message = "a load ended with neither a value nor an error"
+            raise AssertionError(message)
+        raise landing.error
+    entry = decode(landing.stored, asked.type_)
+    if entry is None:  # another caller's load, of another type
+        message = f"the value that another caller loaded does not fit type={asked.type_!r}"
         raise EncodingError(message)
+    outcome: Outcome = landing.outcome if led or landing.outcome == "bypass" else "coalesced"
+    call.ended(asked.key, outcome, landing.load_seconds if led else 0.0, undecodable=seen.undecodable)
     return entry.value
+
+
+def _read(call: Call, key: str, seen: Seen) -> Any:
+    if seen.state in ("fresh", "stale"):
+        call.ended(key, "hit" if seen.state == "fresh" else "stale")
+        return seen.value
+    call.ended(key, "miss" if seen.serving else "bypass", undecodable=seen.undecodable)
+    return MISSING

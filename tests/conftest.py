@@ -16,6 +16,8 @@ import pytest
 from dousell_cache import local
 from dousell_cache.local import process, runtime, valkey
 
+from . import servers_redis
+
 # Test modules import these names for the type checker only: ``if TYPE_CHECKING: from .conftest import …``.
 WaitUntil = Callable[[Callable[[], bool]], None]
 
@@ -157,6 +159,13 @@ def valkey_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def valkey_socket() -> Iterator[str]:
+    """The unix socket of the same Valkey."""
+    with local.embedded() as server:
+        yield server.socket
+
+
+@pytest.fixture(scope="session")
 def cloud() -> Iterator[local.Cloud]:
     """A cloud without latency, shared by the session's tests: use keys and tables of your own."""
     with local.cloud() as servers:
@@ -171,3 +180,38 @@ def free_valkey() -> Iterator[FreeValkey]:
     yield server
     server.kill()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def redis7() -> Iterator[servers_redis.TlsServer]:
+    """Debian's Redis 7, plain and over TLS, shared by the session's tests: use keys of your own."""
+    with servers_redis.running(servers_redis.TlsServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def three_nodes() -> Iterator[servers_redis.ThreeNodes]:
+    """A Cluster of three Valkeys, shared by the session's tests: use keys of your own."""
+    with servers_redis.running(servers_redis.ThreeNodes) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def watched() -> Iterator[servers_redis.Watched]:
+    """A Redis master, its replica and their Sentinel, shared by the session's tests: use keys of your own."""
+    with servers_redis.running(servers_redis.Watched) as servers:
+        yield servers
+
+
+@pytest.fixture
+def free_nodes() -> Iterator[servers_redis.ThreeNodes]:
+    """A Cluster of a test's own, to be maltreated."""
+    with servers_redis.running(servers_redis.ThreeNodes) as servers:
+        yield servers
+
+
+@pytest.fixture
+def free_watched() -> Iterator[servers_redis.Watched]:
+    """A master, a replica and a Sentinel of a test's own, to be maltreated."""
+    with servers_redis.running(servers_redis.Watched) as servers:
+        yield servers

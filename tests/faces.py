@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 from uuid import uuid4
 
 from dousell_cache import (
@@ -14,12 +14,9 @@ from dousell_cache import (
     connect,
     connect_async,
 )
+from dousell_cache.connecting import Options
 from dousell_cache.environments import Environment
 from dousell_cache.events import Counters, Event
-
-if TYPE_CHECKING:
-    pass
-
 
 FACES = ["blocking", "asyncio"]
 
@@ -54,24 +51,34 @@ class Face:
         return await self.cache._port.send(*command)
 
 
-async def open_face(face: str, target: str | Environment, patience: float = 5) -> Face:
-    """Connect one face, under a namespace of its own."""
-    namespace = f"test-{uuid4().hex}:"
+async def open_face(
+    face: str, target: str | Environment, patience: float = 5, namespace: str = "", **options: Unpack[Options]
+) -> Face:
+    """Connect one face, under a namespace of its own unless it is given one."""
+    where = namespace or f"test-{uuid4().hex}:"
     if face == "blocking":
-        return Face(await asyncio.to_thread(connect, target, namespace=namespace, patience=patience))
-    return Face(await connect_async(target, namespace=namespace, patience=patience))
+        return Face(await asyncio.to_thread(connect, target, namespace=where, patience=patience, **options))
+    return Face(await connect_async(target, namespace=where, patience=patience, **options))
 
 
 class Loader:
-    """A loader that counts its calls and returns a value, or raises it."""
+    """A loader that counts its calls and returns a value, or raises it.
 
-    def __init__(self, value: object) -> None:
+    Args:
+        value: what it returns.
+        meanwhile: what happens while it loads.
+    """
+
+    def __init__(self, value: object, meanwhile: Callable[[], object] | None = None) -> None:
         self.value = value
+        self.meanwhile = meanwhile
         self.calls = 0
 
     def __call__(self) -> object:
         """Load once more."""
         self.calls += 1
+        if self.meanwhile:
+            self.meanwhile()
         if isinstance(self.value, BaseException):
             raise self.value
         return self.value

@@ -16,45 +16,115 @@ ROOT = Path(dousell_cache.__file__).parent
 MOST_CODE_LINES, MOST_FILE_LINES = 40, 400
 
 # What each module of the core may import of this package, each package outside it likewise; the nearest name decides.
+FLOWS = {
+    "context",
+    "debts",
+    "entries",
+    "errors",
+    "events",
+    "flights",
+    "loading",
+    "near",
+    "policy",
+    "reads",
+    "renewals",
+    "store",
+}
+FACES = FLOWS | {
+    "cached",
+    "clocks",
+    "explaining",
+    "face",
+    "flows",
+    "transport.connect",
+    "transport.port",
+    "transport.tracking",
+    "warming",
+}
 CORE: dict[str, set[str]] = {
     "errors": set(),
     "runner": set(),
     "clocks": set(),
     "events": set(),
+    "frozen": set(),
+    "keys": set(),
+    "debts": set(),
+    "scripts": set(),
+    "addresses": set(),
     "entries": {"errors"},
     "policy": {"errors"},
-    "environments": {"errors"},
+    "templates": {"errors"},
+    "warming": {"errors"},
+    "signatures": {"entries", "errors"},
+    "near": {"entries", "errors", "frozen"},
+    "environments": {"addresses", "errors"},
     "transport": {"errors"},
     "transport.port": set(),
     "transport.redaction": set(),
+    "transport.deadline": set(),
+    "transport.invalidations": set(),
+    "transport.tracking": {"transport.invalidations"},
+    "transport.patience": {"errors", "events", "transport.port"},
     "transport.nowhere": {"errors", "transport.port"},
-    "transport.tcp": {"errors", "transport.port", "transport.redaction"},
-    "transport.rest": {"errors", "transport.port", "transport.redaction"},
-    "transport.connect": {"environments", "errors", "transport"},
-    "store": {"entries", "transport.port"},
-    "flows": {"entries", "errors", "events", "store", "transport.port"},
-    "cache": {
-        "clocks",
+    "transport.resp": {"transport.port"},
+    "transport.shelf": {"errors"},
+    "transport.links": {"transport.resp"},
+    "transport.waiting": {"transport.links", "transport.shelf"},
+    "transport.pools": {"errors"},
+    "transport.translation": {"errors", "transport.redaction", "transport.resp"},
+    "transport.tcp": {
+        "errors",
+        "transport.links",
+        "transport.pools",
+        "transport.port",
+        "transport.redaction",
+        "transport.resp",
+        "transport.shelf",
+        "transport.translation",
+        "transport.waiting",
+    },
+    "transport.cluster": {"addresses", "errors", "transport.port", "transport.tcp"},
+    "transport.sentinel": {"addresses", "errors", "transport.pools", "transport.tcp"},
+    "transport.rest": {"errors", "transport.deadline", "transport.port", "transport.redaction"},
+    "transport.connect": {"addresses", "environments", "errors", "transport"},
+    "replies": {"errors", "transport.port"},
+    "reads": {"errors", "replies", "transport.port"},
+    "store": {"entries", "errors", "keys", "policy", "reads", "replies", "scripts", "transport.port"},
+    "flights": {"errors", "events", "runner"},
+    "renewals": {"runner"},
+    "context": {"debts", "events", "flights", "near", "policy", "renewals", "store", "transport.port"},
+    "withdrawing": {"context", "debts", "errors", "events"},
+    "looking": {"context", "entries", "errors", "near", "store", "withdrawing"},
+    "loading": {"context", "entries", "errors", "events", "flights", "looking", "policy", "store"},
+    "flows": {
+        "context",
+        "debts",
         "entries",
-        "environments",
         "errors",
         "events",
-        "flows",
+        "flights",
+        "loading",
+        "looking",
         "policy",
-        "runner",
-        "store",
-        "transport.connect",
-        "transport.port",
+        "withdrawing",
     },
-    "": {"cache", "environments", "errors", "flows"},
+    "explaining": {"context", "entries", "errors", "events", "looking"},
+    "cached": {"errors", "signatures", "templates"},
+    "face": FLOWS | {"environments", "keys", "transport.connect", "transport.patience", "transport.port"},
+    "cache": FACES | {"runner"},
+    "async_cache": FACES,
+    "connecting": {"async_cache", "cache", "environments", "face", "policy", "transport.connect"},
+    "": {"async_cache", "cache", "connecting", "context", "environments", "errors", "loading", "near"},
 }
-CHECK = {"cache", "environments", "errors", "runner", "transport"}
+CHECK = {"cache", "environments", "errors", "face", "runner", "transport"}
 EVERYTHING_IN_THE_CORE = set(CORE) - {""}
 SITE = EVERYTHING_IN_THE_CORE | {"check", "dousell", "local"}
 MAY_IMPORT: dict[str, set[str]] = CORE | {
     "check": CHECK,
+    "adapters": {"adapters", "errors", "events"},
     "env_file": set(),
     "local": {"errors", "local", "__version__"},
+    "testing": EVERYTHING_IN_THE_CORE | {"local", "testing"},
     "dousell": SITE,
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
@@ -66,15 +136,51 @@ MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}
 
 # What the core may import from outside: what a serverless function carries. Elsewhere in the core: nothing.
 CLIENTS: dict[str, set[str]] = {
-    "transport.tcp": {"redis"},
+    "transport.resp": {"hiredis"},
+    "transport.pools": {"redis"},
+    "transport.cluster": {"redis"},
+    "transport.sentinel": {"redis"},
+    "transport.tracking": {"redis"},
+    "transport.translation": {"redis"},
+    "transport.deadline": {"httpcore", "httpx"},
     "transport.rest": {"upstash_redis", "httpx"},
-    "entries": {"msgspec"},
     "check": {"msgspec"},
-}
+} | {name: {"msgspec"} for name in ("entries", "events", "flights", "loading", "looking", "store")}
 # Time, chance and waiting come to these through the port and the clock.
-PURE = {"flows", "store", "entries", "policy", "events", "environments", "errors", "runner"}
+PURE = {
+    "addresses",
+    "cached",
+    "context",
+    "debts",
+    "entries",
+    "environments",
+    "errors",
+    "events",
+    "explaining",
+    "flows",
+    "frozen",
+    "keys",
+    "loading",
+    "looking",
+    "near",
+    "policy",
+    "replies",
+    "runner",
+    "scripts",
+    "signatures",
+    "store",
+    "templates",
+    "transport.invalidations",
+    "withdrawing",
+}
 IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subprocess", "os", "sys", "pathlib", "uuid"}
-PURE_BUT = {"policy": {"datetime"}}  # timedelta, a quantity; no clock is read
+# Types of values: no clock is read, nothing is drawn.
+PURE_BUT = {
+    "policy": {"datetime"},
+    "templates": {"datetime", "uuid"},
+    "frozen": {"datetime", "uuid"},
+    "near": {"os"},  # to begin anew in a forked child
+}
 
 
 def modules() -> dict[str, str]:

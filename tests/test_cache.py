@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from dousell_cache import (
     MISSING,
+    ConfigurationError,
     EncodingError,
 )
 from dousell_cache.environments import Environment, rest
@@ -18,10 +19,6 @@ from dousell_cache.transport.tcp import AsyncTcp
 
 from .faces import FACES, Face, Loader, Visit, open_face
 from .servers import self_signed
-
-if TYPE_CHECKING:
-    pass
-
 
 WAYS = ["tcp", "rest", "embedded"]
 
@@ -63,11 +60,11 @@ async def test_a_miss_then_a_hit(cache: Face) -> None:
         assert await cache.get_or_set("list:all", loader, ttl=60) == [{"id": 7, "city": "Thiès"}]
     assert loader.calls == 1
     assert [(e.key, e.outcome, e.commands) for e in events if isinstance(e, Read)] == [
-        ("list:all", "miss", 2),
+        ("list:all", "miss", 3),
         ("list:all", "hit", 1),
     ]
     assert cache.counters() == Counters(
-        hits=1, misses=1, commands=3, families={"list": Counters(hits=1, misses=1, commands=3)}
+        hits=1, misses=1, commands=4, families={"list": Counters(hits=1, misses=1, commands=4)}
     )
 
 
@@ -199,6 +196,22 @@ async def test_a_value_that_cannot_be_stored_is_the_callers_error(tcp: Face, val
         ("get_or_set", ("a", Loader(1)), {"ttl": 0}),
         ("get_or_set", ("a", Loader(1)), {"ttl": "60"}),
         ("get_or_set", ("a", Loader(1)), {"ttl": 60, "type": 123}),
+        ("get_or_set", ("a", Loader(1)), {}),
+        ("get_or_set", ("a", Loader(1)), {"ttl": 60, "tags": "t"}),
+        ("get_or_set", ("a", Loader(1)), {"ttl": 60, "tags": [""]}),
+        ("get_or_set", ("a", Loader(1)), {"ttl": 60, "grace": -1}),
+        ("get_or_set", ("a", Loader(1)), {"ttl": 60, "jitter": 2}),
+        ("get_or_set", ("a", Loader(1)), {"ttl": 60, "early": -1}),
+        ("get_or_set", ("a", Loader(1)), {"ttl": 60, "cache_if": True}),
+        ("refresh", ("a", Loader(1)), {"ttl": 0}),
+        ("get_many", (["a", ""],), {}),
+        ("get_many", (["a"],), {"type": 123}),
+        ("set_many", ({"a": 1, "": 1},), {"ttl": 60}),
+        ("set_many", ({"a": 1},), {"ttl": 60, "tags": "t"}),
+        ("warm", ({"a": Loader(1)},), {"ttl": 0}),
+        ("invalidate_tags", ("t", ""), {}),
+        ("invalidate_prefix", ("",), {}),
+        ("explain", ("",), {}),
         ("get", ("",), {}),
         ("get", ("a",), {"type": "Visit"}),
         ("set", ("", 1), {"ttl": 60}),
@@ -212,9 +225,9 @@ async def test_a_value_that_cannot_be_stored_is_the_callers_error(tcp: Face, val
 async def test_arguments_that_make_no_sense(
     tcp: Face, method: str, args: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
-    """A wrong key, ttl or type is a ValueError before anything is sent, loaded or counted."""
+    """A wrong key, tag or option is a ValueError before anything is sent, loaded or counted."""
     events = tcp.record()
-    with pytest.raises(ValueError, match=r"key|ttl|type"):
+    with pytest.raises(ValueError, match=r"key|ttl|type|tag|grace|jitter|early|cache_if|prefix"):
         await getattr(tcp, method)(*args, **options)
     assert (tcp.counters(), events) == (Counters(), [])
     assert [arg.calls for arg in args if isinstance(arg, Loader)] in ([], [0])
@@ -237,11 +250,34 @@ async def test_the_namespace_stands_before_every_key(cache: Face) -> None:
     assert await cache.send("EXISTS", f"{cache.cache.namespace}a", "a") == 1
 
 
+async def test_options_of_the_cache_hold_for_its_calls(valkey_url: str) -> None:
+    """What connect() was given is what calls go by unless they say otherwise; wrong ones are refused there."""
+    for face in FACES:
+        opened = await open_face(face, valkey_url, ttl=100, grace=50, jitter=0.0)
+        await opened.get_or_set("a", Loader(1))
+        await opened.set("b", 1, ttl=10, grace=0)
+        for key, most in [("a", 150_000), ("b", 10_000)]:
+            assert most - 5_000 < await opened.send("PTTL", f"{opened.cache.namespace}{key}") <= most
+        await opened.close()
+        for option, wrong in [("ttl", 0), ("grace", -1), ("jitter", 2), ("early", -1), ("lease", 0), ("near", (0, 1))]:
+            options: dict[str, Any] = {option: wrong}
+            with pytest.raises(ConfigurationError, match=option):
+                await open_face(face, valkey_url, **options)
+
+
+async def test_an_option_that_does_not_exist_is_named(tcp: Face) -> None:
+    """A misspelt option is a TypeError, as for any function, and nothing is loaded."""
+    loader = Loader(1)
+    with pytest.raises(TypeError, match="'grase' is no option"):
+        await tcp.get_or_set("a", loader, ttl=60, grase=60)
+    assert loader.calls == 0
+
+
 # --- withdrawals
 
 
 async def test_invalidate_withdraws_all_keys_at_once(cache: Face) -> None:
-    """Any number of keys go in one command; the answer is how many were there."""
+    """Any number of keys go in one command; the answer is how many values and loads were there."""
     for key in ("a", "b", "c"):
         await cache.set(key, 1, ttl=60)
     events = cache.record()
@@ -252,6 +288,16 @@ async def test_invalidate_withdraws_all_keys_at_once(cache: Face) -> None:
     assert [await cache.get(key) for key in ("a", "b", "c")] == [MISSING, MISSING, 1]
 
 
+async def test_a_load_under_way_counts_as_something(cache: Face) -> None:
+    """Withdrawing a key that is only being loaded withdraws the load, and says so."""
+    deleted = []
+    other = await open_face("blocking", cache.cache.environment, namespace=cache.cache.namespace)
+    await cache.get_or_set("a", Loader(1, lambda: deleted.append(other.cache.delete("a"))), ttl=60)
+    await other.close()
+    assert deleted == [True]
+    assert await cache.get("a") is MISSING
+
+
 async def test_delete_says_whether_it_was_there(cache: Face) -> None:
     """Deleting a key says whether there was one."""
     await cache.set("a", None, ttl=60)
@@ -259,6 +305,9 @@ async def test_delete_says_whether_it_was_there(cache: Face) -> None:
 
 
 async def test_invalidating_nothing_sends_nothing(tcp: Face) -> None:
-    """Without keys nothing is sent: a DEL without keys would be an error."""
+    """Without keys or tags nothing is sent: a DEL without keys would be an error."""
     assert await tcp.invalidate() == 0
+    assert await tcp.invalidate_tags() is None
+    assert await tcp.set_many({}, ttl=60) is True
+    assert await tcp.get_many([]) == {}
     assert tcp.counters() == Counters()

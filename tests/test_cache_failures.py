@@ -1,4 +1,7 @@
-"""When the cache is not well: reads go on, writes and withdrawals say so, and no reply goes astray."""
+"""When the cache is not well: reads go on, writes and withdrawals say so, and no reply goes astray.
+
+Without a breaker, so that every call tries; what the breaker spares is the faults' tests' business.
+"""
 
 import asyncio
 import threading
@@ -14,7 +17,7 @@ from dousell_cache import (
     CacheUnavailable,
     connect_async,
 )
-from dousell_cache.entries import encode
+from dousell_cache.entries import Entry, encode
 from dousell_cache.environments import Environment
 from dousell_cache.transport.connect import Place
 from dousell_cache.transport.nowhere import AsyncNowhere, BlockingNowhere
@@ -36,7 +39,7 @@ async def nowhere(request: pytest.FixtureRequest) -> Face:
 @pytest.fixture(params=FACES)
 async def mortal(request: pytest.FixtureRequest, free_valkey: "FreeValkey") -> AsyncIterator[Face]:
     """Both faces on a Valkey that the test may kill."""
-    opened = await open_face(request.param, free_valkey.url)
+    opened = await open_face(request.param, free_valkey.url, breaker=False)
     yield opened
     await opened.close()
 
@@ -44,7 +47,7 @@ async def mortal(request: pytest.FixtureRequest, free_valkey: "FreeValkey") -> A
 @pytest.fixture(params=FACES)
 async def hasty(request: pytest.FixtureRequest, free_valkey: "FreeValkey") -> AsyncIterator[Face]:
     """Both faces on a Valkey that the test may freeze, giving up soon."""
-    opened = await open_face(request.param, free_valkey.url, patience=0.2)
+    opened = await open_face(request.param, free_valkey.url, patience=0.2, breaker=False)
     yield opened
     await opened.close()
 
@@ -71,7 +74,7 @@ async def test_a_dead_server_never_stops_a_read(hasty: Face, free_valkey: "FreeV
         await hasty.ping()
     told = [getattr(e, "outcome", getattr(e, "stored", getattr(e, "delivered", None))) for e in events]
     assert told == ["bypass", "bypass", False, False, False]
-    assert [event.commands for event in events] == [1, 1, 1, 1, 1], "nothing is sent twice"
+    assert [getattr(event, "commands", None) for event in events] == [1, 1, 1, 1, 1], "nothing is sent twice"
     assert loader.calls == 1
     if ailment == "pause":
         free_valkey.resume()
@@ -117,7 +120,7 @@ async def test_a_cancelled_read_leaves_no_reply_behind() -> None:
         if received.endswith(b"slow\r\n"):
             asked.set()
             may_answer.wait(10)
-        entry = encode(received.decode().split("\r\n")[-2])
+        entry = encode(Entry(received.decode().split("\r\n")[-2], 0.0))
         return b"$%d\r\n%s\r\n" % (len(entry), entry)
 
     with listening(answer) as server:
@@ -140,8 +143,11 @@ async def test_degraded_mode(nowhere: Face) -> None:
     assert loader.calls == 2
     assert await nowhere.get("a") is MISSING
     assert await nowhere.set("a", 1, ttl=60) is False
-    assert await nowhere.invalidate("a", "b") == 0
+    assert await nowhere.invalidate("a", "b") == await nowhere.invalidate("a", soft=True) == 0
     assert await nowhere.delete("a") is False
-    assert nowhere.counters().bypasses == nowhere.counters().reads == 3
+    assert await nowhere.invalidate_tags("t") is None
+    assert await nowhere.invalidate_prefix("a") == 0
+    assert await nowhere.get_many(["a", "b"]) == {}
+    assert nowhere.counters().bypasses == nowhere.counters().reads == 5
     with pytest.raises(CacheUnavailable, match=r"degraded mode"):
         await nowhere.ping()

@@ -119,7 +119,7 @@ def test_a_server_that_answers_wrongly() -> None:
         "GET": "GET answered b'OK' where b'Dakar' was expected",
         "EXISTS": "EXISTS answered b'OK' where 1 was expected",
         "DEL": "DEL answered b'OK' where 1 was expected",
-        "cache-aside": "expected one miss and one hit, saw 2 and 0",
+        "cache-aside": "expected one miss and one hit, saw 0 and 0",
         "one payment at a time": "two payments asked for one slot and 2 got it",
     }
 

@@ -3,7 +3,6 @@
 import logging
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import FrozenInstanceError
 from itertools import repeat
 from typing import get_args
 
@@ -104,13 +103,13 @@ def test_counting_is_safe_between_threads() -> None:
 @pytest.mark.parametrize("event", [HIT, Write("a", True, 0.1, 1), Invalidation(("a",), True, 0.1, 1)])
 def test_events_are_frozen(event: Event) -> None:
     """An observer cannot change what the next one sees."""
-    with pytest.raises(FrozenInstanceError):
-        event.seconds = 0.0  # type: ignore[misc]  # refused by type, and at run time
+    with pytest.raises(AttributeError):
+        event.seconds = 0.0  # type: ignore[misc,union-attr]  # refused by type, and at run time
 
 
 def test_every_observer_sees_every_event_in_order() -> None:
     """Each event reaches all observers, in the order of the events."""
-    observers, first, second = Observers(), list[Event](), list[Event]()
+    observers, first, second = Observers(Tally()), list[Event](), list[Event]()
     observers.subscribe(first.append)
     observers.subscribe(second.append)
     events: list[Event] = [HIT, Write("a", True, 0.1, 1)]
@@ -121,7 +120,7 @@ def test_every_observer_sees_every_event_in_order() -> None:
 
 def test_one_that_raises_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
     """An observer that raises is logged; the caller and the other observers do not notice."""
-    observers, seen = Observers(), list[Event]()
+    observers, seen = Observers(Tally()), list[Event]()
 
     def broken(_: Event) -> None:
         raise ValueError("broken observer")
@@ -137,7 +136,7 @@ def test_one_that_raises_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_an_interrupt_is_not_swallowed() -> None:
     """Ctrl-C in an observer still interrupts."""
-    observers = Observers()
+    observers = Observers(Tally())
 
     def interrupted(_: Event) -> None:
         raise KeyboardInterrupt
@@ -149,7 +148,7 @@ def test_an_interrupt_is_not_swallowed() -> None:
 
 def test_unsubscribing_ends_one_subscription() -> None:
     """The function returned ends the subscription it came from, once, and not another of the same observer."""
-    observers, seen = Observers(), list[Event]()
+    observers, seen = Observers(Tally()), list[Event]()
     first, second = observers.subscribe(seen.append), observers.subscribe(seen.append)
     observers(HIT)
     assert len(seen) == 2
@@ -164,7 +163,7 @@ def test_unsubscribing_ends_one_subscription() -> None:
 
 def test_an_observer_may_unsubscribe_while_it_is_told() -> None:
     """One that leaves during an event does not make another miss it."""
-    observers, seen = Observers(), list[Event]()
+    observers, seen = Observers(Tally()), list[Event]()
 
     def once(event: Event) -> None:
         seen.append(event)

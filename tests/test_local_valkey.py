@@ -71,7 +71,7 @@ def test_the_user_may_bring_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyP
     own = tmp_path / "my-server"
     own.symlink_to(valkey.server_path())
     monkeypatch.setenv(valkey.BINARY_VARIABLE, str(own))
-    assert valkey.server_path() == own.resolve()
+    assert valkey.server_path() == own
     assert os.access(valkey.server_path(), os.X_OK)
 
 

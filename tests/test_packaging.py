@@ -19,7 +19,12 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PLATFORMS = [("linux", "Linux", "posix"), ("darwin", "Darwin", "posix"), ("win32", "Windows", "nt")]
 
 # Requirement -> conda-forge's name for it, where the two differ.
-CONDA_NAMES = {"redis[hiredis]": "redis-py", "matplotlib": "matplotlib-base", "psycopg[binary]": "psycopg"}
+CONDA_NAMES = {
+    "redis[hiredis]": "redis-py",
+    "matplotlib": "matplotlib-base",
+    "psycopg[binary]": "psycopg",
+    "prometheus-client": "prometheus_client",
+}
 # What conda must install besides: what `make` expects on a machine, and the extra of redis.
 CONDA_ONLY = {"python", "pip", "make", "nodejs", "hiredis"}
 
@@ -83,7 +88,7 @@ def locked_for(environment: dict[str, str]) -> set[tuple[str, str]]:
 def test_the_core_carries_three_packages_and_everything_else_is_an_extra() -> None:
     """A serverless function that installs the core gets redis, upstash-redis and msgspec, nothing more."""
     assert {Requirement(line).name for line in PROJECT["dependencies"]} == {"redis", "upstash-redis", "msgspec"}
-    assert set(PROJECT["optional-dependencies"]) == {"lab", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"lab", "prometheus", "opentelemetry", "dev"}
 
 
 def test_the_lock_is_of_this_pyproject() -> None:

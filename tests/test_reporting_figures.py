@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from dousell_cache.cache import AsyncCache
+from dousell_cache.async_cache import AsyncCache
 from dousell_cache.dousell.origin import Origin
 from dousell_cache.dousell.site import Site
 from dousell_cache.environments import Environment

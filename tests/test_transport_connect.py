@@ -169,7 +169,7 @@ def test_every_kind_has_a_patience() -> None:
 def test_patience_reaches_the_client(patience: float | None, seconds: float) -> None:
     """The caller's patience is the client's timeout; without one, the kind's own."""
     transport: Any = blocking_transport(SERVER, patience)
-    assert transport._client.connection_pool.connection_kwargs["socket_timeout"] == seconds
+    assert transport.pool.connection_kwargs["socket_timeout"] == seconds
     transport.close()
 
 

@@ -89,9 +89,9 @@ def use_both(environment: Environment, told: Told, patience: float = 10) -> None
     """Do everything with both faces."""
 
     async def the_other() -> None:
-        await use_async(await connect_async(environment, patience=patience), told)
+        await use_async(await connect_async(environment, patience=patience, breaker=False), told)
 
-    use(connect(environment, patience=patience), told)
+    use(connect(environment, patience=patience, breaker=False), told)
     asyncio.run(the_other())
 
 

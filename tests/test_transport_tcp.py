@@ -81,15 +81,12 @@ async def test_a_silent_server_is_given_up_once(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_timeouts_and_retries_are_the_same_however_built(way: str) -> None:
-    """Connecting, replying and waiting for a connection each have the caller's patience, and there are no retries."""
+    """Each step of connecting has the caller's patience, there are no retries, and at most 50 connections."""
     transport = WAYS[way]("redis://127.0.0.1:1")
-    pool = transport._client.connection_pool
-    settings = pool.connection_kwargs
-    assert (settings["socket_timeout"], settings["socket_connect_timeout"], pool.timeout) == (0.05, 0.05, 0.05)
-    assert pool.max_connections == 50
-    connection = pool.make_connection()
+    connection = transport._connection()
     assert connection.retry.get_retries() == 0
     assert (connection.socket_timeout, connection.socket_connect_timeout) == (0.05, 0.05)
+    assert (transport.patience, transport.pool.max_connections) == (0.05, 50)
     await close(transport)
 
 
@@ -102,6 +99,9 @@ async def test_timeouts_and_retries_are_the_same_however_built(way: str) -> None
         b"*3\r\n:1\r\n",
         b":1",
         b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"#t\r\n",
+        b"*1\r\n%1\r\n+a\r\n+b\r\n",
+        b"+ONE\r\n+TWO\r\n",
         None,
     ],
 )
@@ -125,15 +125,28 @@ async def test_a_connection_that_spoke_garbage_is_not_used_again(open_tcp: Open)
 
 
 async def test_nothing_listens(open_tcp: Open) -> None:
-    """A refused connection is unavailable, and its message says where."""
-    with pytest.raises(CacheUnavailable, match=r"connecting to 127.0.0.1:1"):
+    """A refused connection is unavailable, its message says where, and it is marked as refused."""
+    with pytest.raises(CacheUnavailable, match=r"connecting to 127.0.0.1:1") as refused:
         await open_tcp("redis://127.0.0.1:1").send("PING")
+    assert refused.value.refused_connection
+    with pytest.raises(CacheUnavailable) as refused:
+        await open_tcp("redis://localhost:1").send("PING")  # a name with two addresses, on most machines
+    assert refused.value.refused_connection
+
+
+async def test_what_listens_did_not_refuse(open_tcp: Open) -> None:
+    """Silence and hanging up are no refusals: somebody is there."""
+    for answer in (silence, lambda _: None):
+        with listening(answer) as server, pytest.raises(CacheUnavailable) as failed:
+            await open_tcp(f"redis://{server.address}", 0.1).send("PING")
+        assert not failed.value.refused_connection
 
 
 async def test_no_such_host(open_tcp: Open) -> None:
     """A name that does not resolve is unavailable."""
-    with pytest.raises(CacheUnavailable, match=r"connecting to no-such-host\.invalid:6379"):
+    with pytest.raises(CacheUnavailable, match=r"connecting to no-such-host\.invalid:6379") as refused:
         await open_tcp("redis://no-such-host.invalid").send("PING")
+    assert refused.value.refused_connection
 
 
 async def test_tls_to_a_plain_port(open_tcp: Open) -> None:
@@ -250,8 +263,9 @@ async def test_a_unix_socket(open_tcp: Open, free_valkey: "FreeValkey") -> None:
     """A unix:// URL reaches the same server by its socket, and a socket that is not there is unavailable."""
     assert await open_tcp(tcp_url(f"unix://{free_valkey.socket}?db=1", "url")).send("SET", "a", "x") == b"OK"
     assert await open_tcp(free_valkey.url.replace("/0", "/1")).send("GET", "a") == b"x"
-    with pytest.raises(CacheUnavailable, match=r"No such file|connecting to"):
+    with pytest.raises(CacheUnavailable, match=r"No such file|connecting to") as refused:
         await open_tcp("unix:///nowhere/valkey.sock").send("PING")
+    assert refused.value.refused_connection
 
 
 @pytest.mark.parametrize(
@@ -289,6 +303,24 @@ async def test_a_frozen_server_is_given_up(open_tcp: Open, free_valkey: "FreeVal
     free_valkey.resume()
     assert await patient.send("PING") == b"PONG"
     assert await transport.send("GET", "a") == b"x"
+
+
+async def test_an_error_inside_a_reply_is_raised(open_tcp: Open, valkey_url: str) -> None:
+    """However deep in an array a server's error stands, it is raised and not returned; the connection goes on."""
+    transport = open_tcp(valkey_url)
+    with pytest.raises(CommandRefused, match=r"^DEEP error$") as refused:
+        await transport.send("EVAL", "return {1, {2, {err = 'DEEP error'}}}", 0)
+    assert refused.value.code == "DEEP"
+    assert await transport.send("ECHO", "next") == b"next"
+
+
+async def test_arguments_and_replies_of_every_size(open_tcp: Open, valkey_url: str) -> None:
+    """Text, bytes, numbers, and five megabytes of them, come back as they went."""
+    transport, large = open_tcp(valkey_url), bytes(range(256)) * 20_000
+    assert await transport.send("SET", "sizes", large, "PX", 60_000) == b"OK"
+    assert await transport.send("GET", "sizes") == large
+    reply = await transport.send("EVAL", "return ARGV", 0, "été", b"\x00\xff", 7, 1.5)
+    assert reply == ["été".encode(), b"\x00\xff", b"7", b"1.5"]
 
 
 async def test_a_burst_waits_for_connections(valkey_url: str) -> None:

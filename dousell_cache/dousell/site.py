@@ -15,8 +15,9 @@ import httpx
 import psycopg
 from postgrest import APIError
 
-from ..cache import AsyncCache, connect_async
+from ..async_cache import AsyncCache
 from ..check import PATIENCE, diagnosis
+from ..connecting import connect_async
 from ..environments import LOCAL_URL, NAMES, Environment, detect, rest, urlsplit_safely
 from ..errors import CacheError, ConfigurationError
 from ..local import Cloud

@@ -86,4 +86,4 @@ def _settings(folder: Path, port: int) -> list[str]:
 def _executable(path: Path) -> Path:
     if not (path.is_file() and os.access(path, os.X_OK)):
         raise ConfigurationError(f"{BINARY_VARIABLE} names {path}, which is not an executable file")
-    return path.resolve()
+    return path.absolute()  # not resolved: Debian's redis-server is a link to a program that goes by its name

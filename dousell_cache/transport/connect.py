@@ -8,13 +8,19 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ..addresses import several
 from ..environments import LOCAL_URL, Environment, detect, from_url
 from ..errors import ConfigurationError
+from .invalidations import Follower
 from .port import AsyncTransport, BlockingTransport
+
+if TYPE_CHECKING:
+    from .tracking import AsyncListener, BlockingListener
 
 PATIENCE = {"tcp": 0.1, "rest": 0.5, "embedded": 0.1, "none": 0.0}
 """Seconds a dead cache may cost one call, by kind: a TCP server is near, HTTP brings TLS and a proxy with it."""
@@ -41,7 +47,7 @@ def locate(target: str | Environment | None = None) -> Place:
     """Settle which cache is meant, starting an embedded Valkey where that is the answer.
 
     Args:
-        target: None to ask the environment variables; ``"embedded"``; a ``redis://`` URL; an Environment.
+        target: None to ask the environment variables; ``"embedded"``; a URL such as ``redis://…``; an Environment.
 
     Raises:
         ConfigurationError: the target or a variable makes no sense.
@@ -72,9 +78,7 @@ def blocking_transport(environment: Environment, patience: float | None = None) 
         from .rest import BlockingRest
 
         return BlockingRest(environment.url, environment.token, patience=seconds)
-    from .tcp import BlockingTcp
-
-    return BlockingTcp(environment.url, patience=seconds)
+    return _blocking_tcp(environment.url, seconds)
 
 
 def async_transport(environment: Environment, patience: float | None = None) -> AsyncTransport:
@@ -88,9 +92,49 @@ def async_transport(environment: Environment, patience: float | None = None) -> 
         from .rest import AsyncRest
 
         return AsyncRest(environment.url, environment.token, patience=seconds)
-    from .tcp import AsyncTcp
+    return _async_tcp(environment.url, seconds)
 
-    return AsyncTcp(environment.url, patience=seconds)
+
+def _blocking_tcp(url: str, patience: float) -> BlockingTransport:
+    from . import cluster, sentinel, tcp
+
+    servers = several(url)
+    if not servers:
+        return tcp.BlockingTcp(url, patience=patience)
+    if servers.way == "cluster":
+        return cluster.BlockingCluster(url, patience=patience)
+    return sentinel.BlockingSentinel(url, patience=patience)
+
+
+def _async_tcp(url: str, patience: float) -> AsyncTransport:
+    from . import cluster, sentinel, tcp
+
+    servers = several(url)
+    if not servers:
+        return tcp.AsyncTcp(url, patience=patience)
+    if servers.way == "cluster":
+        return cluster.AsyncCluster(url, patience=patience)
+    return sentinel.AsyncSentinel(url, patience=patience)
+
+
+def blocking_listening(transport: BlockingTransport) -> Callable[[Follower, str], "BlockingListener"] | None:
+    """Return what makes a listener to a server's invalidations; None over REST and in a Cluster, where none can be."""
+    from .tcp import BlockingTcp
+    from .tracking import BlockingListener, factory
+
+    if not isinstance(transport, BlockingTcp):
+        return None
+    return partial(BlockingListener, factory(transport.pool, transport.patience), patience=transport.patience)
+
+
+def async_listening(transport: AsyncTransport) -> Callable[[Follower, str], "AsyncListener"] | None:
+    """Return what makes a listener to a server's invalidations; see :func:`blocking_listening`."""
+    from .tcp import AsyncTcp
+    from .tracking import AsyncListener, factory
+
+    if not isinstance(transport, AsyncTcp):
+        return None
+    return partial(AsyncListener, factory(transport.pool, transport.patience), patience=transport.patience)
 
 
 def _seconds(environment: Environment, patience: float | None) -> float:

@@ -3,35 +3,37 @@
 from typing import Literal
 
 from ..errors import CacheUnavailable
-from .port import Argument, Reply
+from .port import Argument, CannotBlock, Reply
 
 
 def _answer(command: tuple[Argument, ...]) -> Reply:
     if command[0] == "DEL":
         return 0
+    if command[0] == "SCAN":
+        return [b"0", []]
     raise CacheUnavailable("degraded mode: there is no cache here")
 
 
-class BlockingNowhere:
+class BlockingNowhere(CannotBlock):
     """Stand where a blocking transport would."""
 
     blocking: Literal[True] = True
 
     async def send(self, *command: Argument) -> Reply:
-        """Refuse everything but deletions."""
+        """Refuse everything but deletions, and the search for what to delete."""
         return _answer(command)
 
     def close(self) -> None:
         """Do nothing."""
 
 
-class AsyncNowhere:
+class AsyncNowhere(CannotBlock):
     """Stand where an asyncio transport would."""
 
     blocking: Literal[False] = False
 
     async def send(self, *command: Argument) -> Reply:
-        """Refuse everything but deletions."""
+        """Refuse everything but deletions, and the search for what to delete."""
         return _answer(command)
 
     async def close(self) -> None:

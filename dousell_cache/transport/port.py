@@ -8,7 +8,8 @@ Replies have one shape on every way: bulk strings and status lines are ``bytes``
 arrays lists of these. An error reply is raised: :func:`dousell_cache.errors.refusal` sorts it.
 """
 
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Literal, Protocol, Self, TypeAlias
 
 Argument: TypeAlias = str | bytes | int | float
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
@@ -16,6 +17,27 @@ Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
 class Port(Protocol):
     """What a flow may ask of a server."""
+
+    @property
+    def can_block(self) -> bool:
+        """Whether :meth:`block` may be used."""
+        ...
+
+    @property
+    def can_carry_bytes(self) -> bool:
+        """Whether arguments and replies may be any bytes; else ``EncodingError`` refuses what is not UTF-8 text."""
+        ...
+
+    def slot(self, key: str) -> int:
+        """Return the Cluster slot of a key; 0 wherever all keys may go together in one command."""
+        ...
+
+    async def nodes(self) -> "Sequence[Port]":
+        """Return a port to each server that keeps keys: itself, or a Cluster's primaries, asked for anew.
+
+        What concerns a server and not a key, such as ``SCAN``, is sent to each of them.
+        """
+        ...
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply.
@@ -25,6 +47,39 @@ class Port(Protocol):
             CommandRefused: the server refused the command.
         """
         ...
+
+    async def block(self, seconds: float, *command: Argument) -> Reply:
+        """Send a command that waits on the server, on a connection that nobody else uses meanwhile.
+
+        Args:
+            seconds: how long the server may keep it waiting; it is given up after these and the transport's patience.
+            command: the command, its own timeout included.
+
+        Raises:
+            CacheUnavailable: no usable answer within that time.
+            CommandRefused: the server refused the command.
+        """
+        ...
+
+
+class CannotBlock:
+    """What the ways have in common that know neither blocking commands nor slots, and carry text."""
+
+    can_block: bool = False
+    can_carry_bytes: bool = False
+
+    def slot(self, key: str) -> int:  # noqa: ARG002 - the port's; keys may go together
+        """Return 0: all keys may go together."""
+        return 0
+
+    async def nodes(self) -> list[Self]:
+        """Return itself."""
+        return [self]
+
+    async def block(self, seconds: float, *command: Argument) -> Reply:
+        """Refuse: whoever wants to block asks ``can_block`` first."""
+        message = f"there are no blocking commands here: {command[0]!r} was to wait {seconds:g} s"
+        raise NotImplementedError(message)
 
 
 class BlockingTransport(Port, Protocol):
@@ -50,4 +105,8 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return monotonic seconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; a blocking clock blocks the thread and never suspends."""
         ...

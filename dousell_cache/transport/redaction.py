@@ -1,6 +1,10 @@
 """Redaction: what a server or a client library quotes of a credential never gets further than its transport."""
 
+import errno
+import socket
 from collections.abc import Iterator
+
+_REFUSED = f"[Errno {errno.ECONNREFUSED}]"
 
 
 class Redaction:
@@ -23,6 +27,18 @@ class Redaction:
         """Return the error, fit to be the cause of another; None if it, or what it came from, quotes a credential."""
         quoted = any(secret in str(link) for link in chain(error) for secret in self._secrets)
         return None if quoted else error
+
+
+def nothing_listens(error: BaseException) -> bool:
+    """Tell whether an error came of a connection that was refused, or of a host or socket that is not there."""
+    if isinstance(error, BaseExceptionGroup):  # one for each address that was tried
+        return all(nothing_listens(tried) for tried in error.exceptions)
+    return any(
+        isinstance(link, (ConnectionRefusedError, FileNotFoundError, socket.gaierror))
+        or _REFUSED in str(link)  # asyncio tells of several addresses in one text
+        or (link is not error and isinstance(link, BaseExceptionGroup) and nothing_listens(link))
+        for link in chain(error)
+    )
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

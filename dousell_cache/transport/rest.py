@@ -1,92 +1,177 @@
 """Upstash over HTTP, by upstash-redis.
 
 The client's own defaults would hang a site: no HTTP timeout at all, and one retry after 3 s for every command, writes
-included. Both are set here, for both faces. Values travel as text, so everything stored is UTF-8.
+included; and each client would read the machine's certificates anew, 50 ms of processor time. So its HTTP part gets an
+httpx client of ours, for both faces. Values travel as text, so everything stored is UTF-8.
 """
 
+import asyncio
+import os
+import ssl
+from functools import cache
 from typing import Any, Literal
 
 import httpx
-import upstash_redis
-import upstash_redis.asyncio
 from upstash_redis.errors import UpstashError
+from upstash_redis.http import AsyncHttpClient, SyncHttpClient, make_headers
 
-from ..errors import CacheError, CacheUnavailable, refusal
-from .port import Argument, Reply
-from .redaction import Redaction
+from ..errors import CacheError, CacheUnavailable, EncodingError, refusal
+from .deadline import abandonable, bound, within
+from .port import Argument, CannotBlock, Reply
+from .redaction import Redaction, nothing_listens
 
 # Whatever an endpoint that does not speak the protocol (an HTML page, a proxy's error) makes the client raise.
 _NOT_THE_PROTOCOL = (ValueError, KeyError, AttributeError, TypeError, AssertionError, RecursionError)
 # Its own words for a client that was closed, or that belongs to an event loop that is.
 _NOT_OPEN = (RuntimeError, httpx.InvalidURL)
+_FAILURES = (UpstashError, httpx.HTTPError, TimeoutError, *_NOT_THE_PROTOCOL, *_NOT_OPEN)
+# About the caller's account, or by an endpoint that fails: never about the one command.
+_NOT_SERVED = frozenset({401, 403, 429})
+_SERVER_ERRORS = 500
 
 
-class BlockingRest:
+class _Rest(CannotBlock):
+    """What both faces share: an endpoint, and a credential that nobody else sees."""
+
+    def __init__(self, url: str, token: str, *, patience: float) -> None:
+        self._url = url
+        self._patience = patience
+        self._headers = make_headers(token, None, allow_telemetry=False)
+        self._redaction = Redaction(token)
+
+    def _remember(self, sync_token: str) -> None:
+        self._headers["Upstash-Sync-Token"] = sync_token  # a replica shows this client what it wrote
+
+    def _translated(self, error: Exception) -> CacheError:
+        shown = self._redaction.text(str(error))
+        if isinstance(error, (TimeoutError, httpx.TimeoutException)):
+            return CacheUnavailable(f"no answer from the endpoint within {self._patience:g} s")
+        if isinstance(error, httpx.HTTPStatusError):
+            return CacheUnavailable(f"the server cannot serve: {shown}")
+        if isinstance(error, httpx.HTTPError):
+            told = f"no answer from the endpoint: {type(error).__name__} {shown}".rstrip()
+            return CacheUnavailable(told, refused_connection=nothing_listens(error))
+        if type(error) in _NOT_OPEN:
+            return CacheUnavailable(f"the client cannot send: {shown}")
+        if isinstance(error, UpstashError) and isinstance(error.args[0], str):
+            return refusal(error.args[0], shown)
+        return CacheUnavailable("what answered is not an Upstash REST endpoint, or one that fails: check the URL")
+
+
+class BlockingRest(_Rest):
     """Send commands as HTTP requests, blocking the calling thread; safe to share between threads.
 
     Args:
         url: the REST endpoint.
         token: its bearer token.
-        patience: seconds that connecting, or waiting for one reply, may take.
+        patience: seconds that one command may take in all; resolving the host's name comes on top.
     """
 
     blocking: Literal[True] = True
 
     def __init__(self, url: str, token: str, *, patience: float) -> None:
-        self._client = _build(upstash_redis.Redis, url, token, patience)
-        self._redaction = Redaction(token)
+        super().__init__(url, token, patience=patience)
+        client = httpx.Client(timeout=patience, verify=_trusted(), event_hooks={"response": [_refuse]})
+        self._http: Any = _BlockingHttp(bound(client), self._remember)
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
+        prepared = _prepared(command)
         try:
-            return _as_bytes(self._client.execute(_prepared(command)))
-        except (UpstashError, httpx.HTTPError, *_NOT_THE_PROTOCOL, *_NOT_OPEN) as error:
-            raise _translated(error, self._redaction) from self._redaction.cause(error)
+            with within(self._patience):
+                return _as_bytes(self._http.execute(self._url, self._headers, prepared))
+        except _FAILURES as error:
+            raise self._translated(error) from self._redaction.cause(error)
 
     def close(self) -> None:
         """Close the HTTP connections."""
-        self._client.close()
+        self._http.close()
 
 
-class AsyncRest:
+class AsyncRest(_Rest):
     """Send commands as HTTP requests, suspending the calling task.
 
     Args:
         url: the REST endpoint.
         token: its bearer token.
-        patience: seconds that connecting, or waiting for one reply, may take.
+        patience: seconds that one command may take in all.
     """
 
     blocking: Literal[False] = False
 
     def __init__(self, url: str, token: str, *, patience: float) -> None:
-        self._client = _build(upstash_redis.asyncio.Redis, url, token, patience)
-        self._redaction = Redaction(token)
+        super().__init__(url, token, patience=patience)
+        client = httpx.AsyncClient(timeout=None, verify=_trusted(), event_hooks={"response": [_arefuse]})  # noqa: S113
+        self._http: Any = _AsyncHttp(abandonable(client), self._remember)
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
+        prepared = _prepared(command)
         try:
-            return _as_bytes(await self._client.execute(_prepared(command)))
-        except (UpstashError, httpx.HTTPError, *_NOT_THE_PROTOCOL, *_NOT_OPEN) as error:
-            raise _translated(error, self._redaction) from self._redaction.cause(error)
+            async with asyncio.timeout(self._patience):
+                return _as_bytes(await self._http.execute(self._url, self._headers, prepared))
+        except _FAILURES as error:
+            raise self._translated(error) from self._redaction.cause(error)
 
     async def close(self) -> None:
         """Close the HTTP connections."""
-        await self._client.close()
+        await self._http.close()
 
 
-def _build(client_class: Any, url: str, token: str, patience: float) -> Any:
-    # Without base64, text that is not UTF-8 (not ours, then) arrives with U+FFFD in it; with it, the client fails.
-    client = client_class(url, token, rest_encoding=None, rest_retries=0, allow_telemetry=False)
-    # upstash-redis 1.8 has no option for it; tests/test_transport_rest.py sees a silent endpoint given up in time.
-    client._http._client.timeout = httpx.Timeout(patience)  # noqa: SLF001 - the only way there is
-    return client
+class _BlockingHttp(SyncHttpClient):
+    def __init__(self, client: httpx.Client, remember: Any) -> None:
+        # Not super().__init__: it takes no HTTP client, and makes one of its own at the price above.
+        self._client = client
+        self._encoding, self._retries, self._retry_interval, self._sync_token_cb = None, 0, 0.0, remember
+
+
+class _AsyncHttp(AsyncHttpClient):
+    def __init__(self, client: httpx.AsyncClient, remember: Any) -> None:
+        self._client = client
+        self._encoding, self._retries, self._retry_interval, self._sync_token_cb = None, 0, 0.0, remember
+
+
+def _trusted() -> ssl.SSLContext:
+    return _trusted_by(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _trusted_by(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # once a process, for what httpx itself reads of the environment
+
+
+def _refuse(response: httpx.Response) -> None:
+    if _is_failure(response):
+        response.read()
+        _raise_its_error(response)
+
+
+async def _arefuse(response: httpx.Response) -> None:
+    if _is_failure(response):
+        await response.aread()
+        _raise_its_error(response)
+
+
+def _is_failure(response: httpx.Response) -> bool:
+    return response.status_code in _NOT_SERVED or response.status_code >= _SERVER_ERRORS
+
+
+def _raise_its_error(response: httpx.Response) -> None:
+    told = response.json()["error"]  # whatever else the body is: not the protocol
+    if isinstance(told, str):
+        raise httpx.HTTPStatusError(told, request=response.request, response=response)
 
 
 def _prepared(command: tuple[Argument, ...]) -> list[Any]:
-    name, *arguments = (part.decode() if isinstance(part, bytes) else part for part in command)
-    # The client reshapes the replies of commands it knows by their upper-case names; servers know both.
-    return [str(name).lower(), *arguments]
+    return [_as_text(part) if isinstance(part, bytes) else part for part in command]
+
+
+def _as_text(argument: bytes) -> str:
+    try:
+        return argument.decode()
+    except UnicodeDecodeError:
+        message = "over REST everything is UTF-8 text, and these bytes are not"
+        raise EncodingError(message) from None
 
 
 def _as_bytes(reply: Any) -> Reply:
@@ -98,14 +183,3 @@ def _as_bytes(reply: Any) -> Reply:
         return reply
     message = f"{type(reply).__name__} is no reply"
     raise TypeError(message)
-
-
-def _translated(error: Exception, redaction: Redaction) -> CacheError:
-    shown = redaction.text(str(error))
-    if isinstance(error, httpx.HTTPError):
-        return CacheUnavailable(f"no answer from the endpoint: {type(error).__name__} {shown}".rstrip())
-    if type(error) in _NOT_OPEN:
-        return CacheUnavailable(f"the client cannot send: {shown}")
-    if isinstance(error, UpstashError) and isinstance(error.args[0], str):
-        return refusal(error.args[0], shown)
-    return CacheUnavailable("what answered is not an Upstash REST endpoint, or one that fails: check the URL")

@@ -1,124 +1,217 @@
-"""Redis or Valkey over TCP or a Unix socket, by redis-py.
+"""Redis or Valkey over TCP or a Unix socket, on connections that redis-py makes and this module keeps.
 
-Both faces are built here alone, from a URL, with every timeout and retry spelled out: redis-py's own defaults differ
-with the constructor (ten retries from ``Redis()``, none from ``from_url()``). Nothing is retried: a command whose reply
-was lost may have run.
+Patience is a deadline: waiting for a connection, connecting and every piece of the reply take no longer together.
+Nothing is sent twice. A connection that got anything but a reply in time (an interruption, a timeout, garbage) is
+dropped, so that no later command is given its reply. What takes longer to connect than its caller waits serves the
+next.
 """
 
 import asyncio
-from typing import Any, Literal, cast
+import threading
+import time
+from typing import Any, Literal, NoReturn, Self
 
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
-
-from ..errors import CacheError, CacheUnavailable, ConfigurationError, refusal
+from ..errors import CacheUnavailable
+from .links import AsyncLink, BlockingLink
+from .pools import async_pool, blocking_pool
 from .port import Argument, Reply
 from .redaction import Redaction
+from .resp import Garbage, Received, Refused, pack
+from .shelf import Outcome, Shelf
+from .translation import FOREIGN, translated
+from .waiting import awaited, waited
 
-_MOST_CONNECTIONS = 50  # per process; a burst of 300 reads is over sooner through 50 than through 300
+
+class _Tcp:
+    """What both faces share.
+
+    Args:
+        pool: a redis-py pool: what class its connections are of, their settings, how many there may be.
+        patience: seconds a command may take.
+    """
+
+    can_block: bool = True
+    can_carry_bytes: bool = True
+
+    def __init__(self, pool: Any, patience: float) -> None:
+        self.pool = pool
+        self.patience = patience
+        self._redaction = Redaction(pool.connection_kwargs.get("password"))
+
+    def slot(self, key: str) -> int:  # noqa: ARG002 - the port's; one server holds them all
+        """Return 0: one server holds all keys."""
+        return 0
+
+    async def nodes(self) -> list[Self]:
+        """Return itself: one server keeps all keys."""
+        return [self]
+
+    def _connection(self) -> Any:
+        # What make_connection() does, without its counting of connections that never come back to the pool.
+        return self.pool.connection_class(**self.pool.connection_kwargs)
+
+    def _reply(self, received: Received, shelf: Shelf[Any]) -> Reply:
+        if isinstance(received, Refused):
+            if str(received).startswith("READONLY"):
+                shelf.clear()  # the master became a replica: who connects anew may be led to the new one
+            self._raise(received)
+        return received
+
+    def _raise(self, error: Exception) -> NoReturn:
+        raise translated(error, self._redaction) from self._redaction.cause(error)
 
 
-class BlockingTcp:
-    """Send commands over pooled TCP connections, blocking the calling thread; safe to share between threads.
+class BlockingTcp(_Tcp):
+    """Send commands over kept connections, blocking the calling thread; safe to share between threads and after a fork.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
-        patience: seconds that waiting for a free connection, connecting, or waiting for one reply may take.
+        patience: seconds a command may take, from the call to the end of its reply.
+        pool: a redis-py pool to take the connections' class and settings from instead of the URL: a Sentinel's, for
+            instance.
     """
 
     blocking: Literal[True] = True
 
-    def __init__(self, url: str, *, patience: float) -> None:
-        pool = _pool(redis.BlockingConnectionPool, url, patience, Retry(NoBackoff(), 0))
-        self._client: Any = _bare(redis.Redis.from_pool(pool))
-        self._redaction = Redaction(pool.connection_kwargs.get("password"))
+    def __init__(self, url: str, *, patience: float, pool: Any = None) -> None:
+        super().__init__(pool or blocking_pool(url, patience), patience)
+        self._shelf = Shelf[BlockingLink](self._start, self.pool.max_connections)
+        self._waiting_shelf = Shelf[BlockingLink](self._start, self.pool.max_connections)
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
-        try:
-            return cast("Reply", self._client.execute_command(*command))
-        except (RedisError, OSError, RuntimeError) as error:
-            raise _translated(error, self._redaction) from self._redaction.cause(error)
+        return self._ask(self._shelf, self.patience, command)
+
+    async def block(self, seconds: float, *command: Argument) -> Reply:
+        """Send a command that waits on the server, and return its reply; given up after these seconds and patience."""
+        return self._ask(self._waiting_shelf, seconds + self.patience, command)
+
+    async def alone(self, seconds: float, *commands: tuple[Argument, ...]) -> Reply:
+        """Send commands in a row on one connection, as for :meth:`block`, and return the last reply."""
+        return self._ask(self._waiting_shelf, seconds + self.patience, *commands)
 
     def close(self) -> None:
-        """Close every pooled connection."""
-        self._client.close()
+        """Close every connection; commands are refused from now on."""
+        self._shelf.close()
+        self._waiting_shelf.close()
+
+    def _ask(self, shelf: Shelf[BlockingLink], seconds: float, *commands: tuple[Argument, ...]) -> Reply:
+        deadline = time.monotonic() + seconds
+        packed = [pack(command) for command in commands]
+        try:
+            link = shelf.take() or waited(shelf, deadline)
+            try:
+                for one in packed:
+                    received = link.ask(one, deadline)
+            except BaseException as error:
+                shelf.discard(link, error)
+                raise
+        except FOREIGN as error:
+            self._raise(error)
+        shelf.give(link)  # not inside the try: what was given back is no longer ours to drop
+        return self._reply(received, shelf)
+
+    def _start(self, shelf: Shelf[BlockingLink]) -> None:
+        # In a thread: looking up a name, or a server that drips its greeting, keeps to no deadline.
+        try:
+            threading.Thread(target=self._open, args=(shelf,), daemon=True).start()
+        except RuntimeError as error:
+            shelf.opened(error)
+
+    def _open(self, shelf: Shelf[BlockingLink]) -> None:
+        try:
+            connection = self._connection()
+            connection.connect()
+            outcome: Outcome[BlockingLink] = BlockingLink(connection)
+        except Exception as error:  # noqa: BLE001 - raised by whoever waits for the connection
+            outcome = error
+        shelf.opened(outcome)
 
 
-class AsyncTcp:
-    """Send commands over pooled TCP connections, suspending the calling task.
+class AsyncTcp(_Tcp):
+    """Send commands over kept connections, suspending the calling task; for the event loop that sends first.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
-        patience: seconds that waiting for a free connection, connecting, or waiting for one reply may take.
+        patience: seconds a command may take, from the call to the end of its reply.
+        pool: one of redis-py's asyncio pools to take the connections' class and settings from instead of the URL.
     """
 
     blocking: Literal[False] = False
 
-    def __init__(self, url: str, *, patience: float) -> None:
-        pool = _pool(redis.asyncio.BlockingConnectionPool, url, patience, AsyncRetry(NoBackoff(), 0))
-        self._client: Any = _bare(redis.asyncio.Redis.from_pool(pool))
-        self._redaction = Redaction(pool.connection_kwargs.get("password"))
+    def __init__(self, url: str, *, patience: float, pool: Any = None) -> None:
+        super().__init__(pool or async_pool(url, patience), patience)
+        self._shelf = Shelf[AsyncLink](self._start, self.pool.max_connections)
+        self._waiting_shelf = Shelf[AsyncLink](self._start, self.pool.max_connections)
+        self._openers = set[asyncio.Task[None]]()
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
-        before = _cancellations()
-        try:
-            return cast("Reply", await self._client.execute_command(*command))
-        except (RedisError, OSError, RuntimeError) as error:
-            raise _translated(error, self._redaction) from self._redaction.cause(error)
-        finally:
-            # redis-py sends through asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
-            if _cancellations() > before:
-                raise asyncio.CancelledError
+        return await self._ask(self._shelf, self.patience, command)
+
+    async def block(self, seconds: float, *command: Argument) -> Reply:
+        """Send a command that waits on the server, and return its reply; given up after these seconds and patience."""
+        return await self._ask(self._waiting_shelf, seconds + self.patience, command)
+
+    async def alone(self, seconds: float, *commands: tuple[Argument, ...]) -> Reply:
+        """Send commands in a row on one connection, as for :meth:`block`, and return the last reply."""
+        return await self._ask(self._waiting_shelf, seconds + self.patience, *commands)
 
     async def close(self) -> None:
-        """Close every pooled connection."""
-        await self._client.aclose()
+        """Close every connection; commands are refused from now on."""
+        ending: list[asyncio.Future[None]] = [*self._openers]
+        for opener in self._openers:
+            opener.cancel()
+        for shelf in (self._shelf, self._waiting_shelf):
+            ending += [link.gone for link in shelf.free]
+            shelf.close()
+        if ending and ending[0].get_loop() is asyncio.get_running_loop():
+            await asyncio.wait(ending, timeout=self.patience)
+
+    async def _ask(self, shelf: Shelf[AsyncLink], seconds: float, *commands: tuple[Argument, ...]) -> Reply:
+        deadline = time.monotonic() + seconds
+        packed = [pack(command) for command in commands]
+        try:
+            _own(shelf)
+            link = shelf.take() or await awaited(shelf, deadline)
+            try:
+                for one in packed:
+                    received = await link.ask(one, deadline)
+            except BaseException as error:
+                shelf.discard(link, error)
+                raise
+        except FOREIGN as error:
+            self._raise(error)
+        shelf.give(link)
+        return self._reply(received, shelf)
+
+    def _start(self, shelf: Shelf[AsyncLink]) -> None:
+        # In a task: redis-py connects through asyncio.wait_for, which before Python 3.12 may swallow a cancellation.
+        opener = asyncio.get_running_loop().create_task(self._open(shelf))
+        self._openers.add(opener)
+        opener.add_done_callback(self._openers.discard)
+
+    async def _open(self, shelf: Shelf[AsyncLink]) -> None:
+        connection = self._connection()
+        outcome: Outcome[AsyncLink] = CacheUnavailable("the client cannot send: its event loop ended")
+        try:
+            await connection.connect()
+            if await connection.can_read():  # before anything was asked: an error, or the end
+                await connection.read_response()
+                raise Garbage("it spoke before it was asked")
+            outcome = AsyncLink(connection)
+        except Exception as error:  # noqa: BLE001 - raised by whoever waits for the connection
+            outcome = error
+        finally:
+            if isinstance(outcome, Exception):
+                await connection.disconnect(nowait=True)
+            shelf.opened(outcome)
 
 
-def _pool(pool_class: Any, url: str, patience: float, retry: Any) -> Any:
-    options = {
-        "socket_timeout": patience,
-        "socket_connect_timeout": patience,
-        "retry": retry,
-        "protocol": 2,  # the same reply shapes as over REST
-        "decode_responses": False,
-        "driver_info": None,  # no CLIENT SETINFO: two round trips less at every connect
-    }
-    try:
-        # A burst waits for a connection to come free: redis-py's plain pool would refuse the 101st caller at once.
-        pool = pool_class.from_url(url, max_connections=_MOST_CONNECTIONS)
-        pool.timeout = patience  # set now: given to from_url, this and the options would give way to those in the URL
-        pool.connection_kwargs.update(options)
-        pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but refuses unknown options now
-    except (RedisError, ValueError, TypeError, AttributeError):
-        # The cause quotes parts of the URL, which may hold a password: it is left out on purpose.
-        message = "redis-py does not accept the cache URL: check its port, database and options"
-        raise ConfigurationError(message) from None
-    return pool
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0
-
-
-def _bare(client: Any) -> Any:
-    client.response_callbacks.clear()  # replies as they came: no bool for SET, no dict for INFO
-    return client
-
-
-def _translated(error: RedisError | OSError | RuntimeError, redaction: Redaction) -> CacheError:
-    code = getattr(error, "status_code", None)
-    told = f"{code} {error}" if code else str(error)  # redis-py strips the code off the text
-    shown = redaction.text(told)
-    if isinstance(error, RuntimeError):
-        return CacheUnavailable(f"the client cannot send: {shown}")  # its event loop is closed, for instance
-    if isinstance(error, ResponseError):
-        return refusal(told, shown)
-    return CacheUnavailable(f"the server cannot serve: {shown}" if code else f"no answer from the server: {shown}")
+def _own(shelf: Shelf[AsyncLink]) -> None:
+    loop = asyncio.get_running_loop()
+    if shelf.owner is None:
+        shelf.owner = loop
+    if shelf.owner is not loop:
+        message = "it belongs to another event loop"
+        raise RuntimeError(message)

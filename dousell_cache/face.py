@@ -1,0 +1,244 @@
+"""What both faces share: where the cache is, who watches, and how the options of a call are settled."""
+
+import os
+import random
+import secrets
+import weakref
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from .context import Call, Context
+from .debts import Debts, Withdrawal
+from .entries import checked_type
+from .environments import Environment
+from .errors import ConfigurationError
+from .events import Counters, Observer, Observers, Read, Tally
+from .flights import Flights
+from .keys import Names
+from .loading import Asked
+from .near import ABSENT, NearCache, NearOptions
+from .policy import LEASE_SECONDS, Policy, Ttl, checked_key, checked_tags, milliseconds, resolved
+from .reads import Reads
+from .renewals import Renewals
+from .store import Server
+from .transport.connect import Place
+from .transport.patience import Breaker, Guarded
+from .transport.port import Argument, AsyncTransport, BlockingTransport, Clock, Reply
+
+Near = NearOptions | tuple[int, float] | None
+
+
+class Keeping(TypedDict, total=False):
+    """How an entry is kept: the options of a call. What is left out is as :func:`dousell_cache.connect` was told.
+
+    Args:
+        ttl: how long the value is fresh: seconds or a timedelta, 1 ms to 10 years.
+        grace: how long after that it may still be served while one caller refreshes it, or while the origin fails,
+            which is then tried once every 5 s; default 0, not at all.
+        jitter: the share of ``ttl`` by which it may expire earlier, at random, so that entries stored together do not
+            expire together; default 0, and 0.1 for ``warm`` and ``set_many``.
+        early: how eagerly one caller refreshes it before it expires: 1 as the XFetch paper has it, more is earlier;
+            default 0, never.
+        background: whether a refresh runs behind the caller that found it due, which is served at once, or in it;
+            default in it: a serverless function may be frozen as soon as it has answered.
+        cache_if: decides by the value whether it is stored; default always. A loader may also return ``skip(value)``.
+    """
+
+    ttl: Ttl | None
+    grace: Ttl | None
+    jitter: float | None
+    early: float | None
+    background: bool | None
+    cache_if: Callable[[Any], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the calls of a cache go by unless they say otherwise; see :func:`dousell_cache.connect`."""
+
+    ttl: Ttl | None = None
+    grace: Ttl = 0
+    jitter: float | None = None
+    early: float = 0.0
+    background: bool = False
+    lease: Ttl = LEASE_SECONDS
+    near: Near = None
+    breaker: bool = True
+
+
+class Face:
+    """Where a cache is, who watches it, and its options, settled once.
+
+    Args:
+        transport: how commands get there.
+        place: the environment it reaches.
+        namespace: put before every key, as it is.
+        defaults: what calls go by unless they say otherwise.
+        clock: time, and waiting.
+    """
+
+    def __init__(
+        self,
+        transport: BlockingTransport | AsyncTransport,
+        place: Place,
+        namespace: str,
+        defaults: Defaults,
+        clock: Clock,
+    ) -> None:
+        self._place = place
+        self._namespace = namespace
+        self._defaults = defaults
+        self._clock = clock
+        self._tally = Tally()
+        self._observers = Observers(self._tally)
+        self._default_policy(defaults)
+        self._has_cache = place.environment.kind != "none"
+        self._raw_port = transport
+        near = NearOptions(*defaults.near) if isinstance(defaults.near, tuple) else defaults.near
+        self._near = NearCache(near, namespace, followed=self._is_followed) if near else None
+        self._debts = Debts()
+        self._context = self._fresh_context()
+        _faces.add(self)
+
+    @property
+    def environment(self) -> Environment:
+        """Where the code runs and which cache it found."""
+        return self._place.environment
+
+    @property
+    def namespace(self) -> str:
+        """What stands before every key on the server."""
+        return self._namespace
+
+    def counters(self) -> Counters:
+        """Return how reads ended and what they cost so far, in this process, in all and for each key family."""
+        return self._tally.counters()
+
+    def subscribe(self, observer: Observer) -> Callable[[], None]:
+        """Hand every event to an observer and return the function that ends it.
+
+        Args:
+            observer: takes one frozen event (see :mod:`dousell_cache.events`); runs in the caller's thread.
+        """
+        return self._observers.subscribe(observer)
+
+    _is_followed = False
+
+    def _follow(self) -> None:
+        """Make sure that the server's invalidations are followed, if they can be."""
+
+    def _parts(self) -> tuple[Reads, Flights, Renewals]:
+        raise NotImplementedError
+
+    def _fresh_context(self) -> Context:
+        breaker = Breaker() if self._defaults.breaker and self._has_cache else Breaker(failures=None)
+        self._port = Guarded(self._raw_port, breaker, self._clock, self._observers)
+        reads, flights, renewals = self._parts()
+        return Context(
+            server=Server(self._port, Names(self._namespace), reads, self._insist),
+            clock=self._clock,
+            flights=flights,
+            renewals=renewals,
+            emit=self._observers,
+            chance=random.random,
+            token=_token,
+            lease_ms=milliseconds("lease", self._defaults.lease),
+            debts=self._debts,
+            near=self._near,
+        )
+
+    async def _insist(self, *command: Argument) -> Reply:
+        """Send what withdraws something; in degraded mode there is never anything to withdraw."""
+        return await self._port.send_through(*command) if self._has_cache else 0
+
+    def _begin_anew(self) -> None:
+        """Forget, in a forked child, what threads of the parent were doing: nobody here will ever end it."""
+        self._tally.begin_anew()
+        self._debts.begin_anew()
+        self._context = self._fresh_context()
+
+    def _call(self) -> Call:
+        return Call(self._context)
+
+    def _asked(
+        self, key: str, load: Callable[[], Awaitable[Any]], tags: Collection[str], type_: Any, options: Keeping
+    ) -> Asked:
+        policy = self._policy(options)
+        cache_if = options.get("cache_if")
+        if cache_if is not None and not callable(cache_if):
+            message = f"cache_if must be a function of the value, not {cache_if!r}"
+            raise ConfigurationError(message)
+        names = checked_tags(tags) if tags != () else ()
+        return Asked(checked_key(key), load, policy, names, type_ if type_ is Any else checked_type(type_), cache_if)
+
+    def _policy(self, options: Keeping, jitter: float | None = None) -> Policy:
+        """Settle the options of a call: its own, else the cache's, else what is usual."""
+        defaults = self._defaults
+        usual = defaults.jitter if jitter is None or defaults.jitter is not None else jitter
+        if len(options) == 1 and (ttl := options.get("ttl")) is not None:
+            return resolved(ttl, defaults.grace, usual or 0.0, defaults.early, defaults.background)
+        if not options.keys() <= _OPTIONS:
+            message = f"{min(options.keys() - _OPTIONS)!r} is no option; the options are {', '.join(sorted(_OPTIONS))}"
+            raise TypeError(message)
+        own = options.get
+        ttl = _first(own("ttl"), defaults.ttl)
+        if ttl is None:
+            message = "ttl is missing: give one to the call, or one for all to connect()"
+            raise ConfigurationError(message)
+        return resolved(
+            ttl,
+            _first(own("grace"), defaults.grace),
+            _first(own("jitter"), usual or 0.0),
+            _first(own("early"), defaults.early),
+            _first(own("background"), defaults.background),
+        )
+
+    def _withdrawal(
+        self, keys: Iterable[str] = (), tags: Iterable[str] = (), prefix: str | None = None, *, soft: bool = False
+    ) -> Withdrawal:
+        start = None if prefix is None else checked_key(prefix, "prefix")
+        names = tuple(dict.fromkeys(checked_key(key) for key in keys))
+        return Withdrawal(names, tuple(dict.fromkeys(checked_key(tag, "tag") for tag in tags)), start, soft)
+
+    def _from_near(self, key: str, type_: Any) -> Any:
+        """Return what this process keeps near of a key, or ABSENT."""
+        started = self._clock.now()
+        value = ABSENT if self._near is None or self._debts.any else self._near.get(key, type_, started)
+        if value is ABSENT:
+            self._follow()
+        elif not self._observers.watched:  # a microsecond is all it may take, so nobody is told of what nobody asks
+            self._tally.near_hit(key)
+        else:
+            self._observers(Read(key, "hit", self._clock.now() - started, 0.0, 0, near=True))
+        return value
+
+    def _default_policy(self, defaults: Defaults) -> None:
+        """Refuse options that make no sense where they are given, not at the first call."""
+        resolved(1 if defaults.ttl is None else defaults.ttl, defaults.grace, defaults.jitter or 0.0, defaults.early)
+        milliseconds("lease", defaults.lease)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.environment!r}, namespace={self._namespace!r})"
+
+
+_OPTIONS = Keeping.__optional_keys__
+
+
+def _first(own: Any, default: Any) -> Any:
+    return default if own is None else own
+
+
+def _token() -> str:
+    return secrets.token_hex(8)
+
+
+_faces = weakref.WeakSet[Face]()
+
+
+def _begin_anew_everywhere() -> None:
+    for face in _faces:
+        face._begin_anew()  # noqa: SLF001 - its own module
+
+
+os.register_at_fork(after_in_child=_begin_anew_everywhere)

@@ -1,0 +1,63 @@
+"""Names on the server: a value's own, plain and readable, and those of what stands beside it. Pure.
+
+What stands beside a value shares its hash slot, so that one script may touch both in a Cluster.
+"""
+
+
+class Names:
+    """Name things under a namespace.
+
+    Args:
+        namespace: put before every key and tag, as it is.
+    """
+
+    __slots__ = ("namespace",)
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def value(self, key: str) -> str:
+        """Name a key's entry."""
+        return self.namespace + key
+
+    def lease(self, key: str) -> str:
+        """Name the lease of a key: its one load under way."""
+        return beside(self.namespace + key, "lease")
+
+    def old(self, key: str) -> str:
+        """Name a key's softly withdrawn entry."""
+        return beside(self.namespace + key, "old")
+
+    def waiting(self, key: str) -> str:
+        """Name the sign that somebody waits for a load of a key."""
+        return beside(self.namespace + key, "waiting")
+
+    def wake(self, key: str, token: str) -> str:
+        """Name the bell that rings when the load with this token is over."""
+        return beside(self.namespace + key, f"wake:{token}")
+
+    def version(self, tag: str) -> str:
+        """Name a tag's version."""
+        return beside(f"{self.namespace}tag:{tag}", "version")
+
+    def keys(self, name: str, prefix: str) -> set[str]:
+        """Return the keys with a prefix that a name on the server may belong to, as their value or beside it."""
+        owners = {name}
+        for word in (":lease", ":old"):
+            if name.endswith(word):
+                owner = name.removesuffix(word)
+                owners.add(owner[1:-1] if owner[:1] == "{" and owner[-1:] == "}" else owner)
+        start = self.namespace + prefix
+        return {owner.removeprefix(self.namespace) for owner in owners if owner.startswith(start)}
+
+
+def beside(name: str, word: str) -> str:
+    """Return a name in the same hash slot as another: a hash tag the other has is kept, else it becomes one."""
+    return f"{name}:{word}" if hash_tag(name) else f"{{{name}}}:{word}"
+
+
+def hash_tag(name: str) -> str:
+    """Return what a Cluster hashes of a name instead of the whole of it, if anything: what its first braces hold."""
+    _, opened, rest = name.partition("{")
+    tag, closed, _ = rest.partition("}")
+    return tag if opened and closed else ""

@@ -1,0 +1,34 @@
+"""What must be atomic: small Lua scripts, a file each. They take names by KEYS and all else by ARGV, and parse no JSON.
+
+Each file begins with its contract. A script's keys share one hash slot.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha1
+from importlib.resources import files
+
+__all__ = ["INVALIDATE_TAGS", "LEASE", "READ", "RENEW", "SET", "SETTLE", "SOFTEN", "VERSIONS", "Script"]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's text, and the digest that a server knows it by once it has run there."""
+
+    name: str
+    text: str
+    sha: str
+
+
+def _script(name: str) -> Script:
+    text = files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
+    return Script(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+READ = _script("read")
+LEASE = _script("lease")
+SETTLE = _script("settle")
+RENEW = _script("renew")
+SET = _script("set")
+VERSIONS = _script("versions")
+INVALIDATE_TAGS = _script("invalidate_tags")
+SOFTEN = _script("soften")

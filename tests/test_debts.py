@@ -1,0 +1,228 @@
+"""What could not be withdrawn is owed: until it is, this process trusts nothing that the cache says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dousell_cache import MISSING, CacheUnavailable, connect_async
+from dousell_cache.debts import Debts, Withdrawal, together
+from dousell_cache.events import Invalidation, Read
+from dousell_cache.transport.port import Argument, Reply
+
+from .bench import word
+from .faces import FACES, Face, Loader, open_face
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
+
+
+@pytest.fixture(params=FACES)
+async def face(request: pytest.FixtureRequest, valkey_url: str) -> AsyncIterator[Face]:
+    """Both faces, without a breaker: every call tries."""
+    opened = await open_face(request.param, valkey_url, breaker=False)
+    yield opened
+    await opened.close()
+
+
+class Loss:
+    """Lose commands on their way: before the server sees them, or with their replies.
+
+    Args:
+        face: whose commands.
+    """
+
+    def __init__(self, face: Face) -> None:
+        self.context = face.cache._context
+        self.server = self.context.server
+        self._transport = face.cache._transport
+        self._send = self._transport.send
+        self.lost: dict[str, int] = {}
+        self.replies_only = False
+        self._transport.send = self.send  # type: ignore[method-assign]  # where every command goes through
+
+    async def send(self, *command: Argument) -> Reply:
+        """Send, unless the command is to be lost."""
+        name = word(command)
+        if not self.lost.get(name):
+            return await self._send(*command)
+        self.lost[name] -= 1
+        if self.replies_only:
+            await self._send(*command)
+        raise CacheUnavailable(f"{name} was lost")
+
+
+KINDS = {
+    "keys": (("a", "b"), {}, "DEL"),
+    "keys, softly": (("a", "b"), {"soft": True}, "soften"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("replies_only", [False, True])
+async def test_a_failed_invalidation_is_replayed_before_a_read_is_trusted(
+    face: Face, kind: str, replies_only: bool
+) -> None:
+    """It raises, is told as not delivered, and the next read of anything replays it first."""
+    keys, options, command = KINDS[kind]
+    for key in (*keys, "other"):
+        await face.set(key, "old", ttl=60)
+    loss, events = Loss(face), face.record()
+    loss.lost, loss.replies_only = {command: 1}, replies_only
+    with pytest.raises(CacheUnavailable):
+        await face.invalidate(*keys, **options)
+    assert await face.get("other") == "old"
+    assert await face.get_or_set("a", Loader("new"), ttl=60) == "new"
+    assert await face.get("b") is MISSING
+    told = [(event.delivered, event.replayed, event.keys) for event in events if isinstance(event, Invalidation)]
+    assert told == [(False, False, keys), (True, True, keys)]
+    assert not face.cache._debts.any
+
+
+async def test_tags_and_prefixes_are_owed_like_keys(face: Face) -> None:
+    """What was to be withdrawn by a tag or a prefix is withdrawn by it later."""
+    await face.set("a", "old", ttl=60, tags=["t"])
+    await face.set("search:1", "old", ttl=60)
+    loss = Loss(face)
+    loss.lost = {"invalidate_tags": 1, "SCAN": 1}
+    with pytest.raises(CacheUnavailable):
+        await face.invalidate_tags("t")
+    with pytest.raises(CacheUnavailable):
+        await face.invalidate_prefix("search:")
+    assert await face.get_many(["a", "search:1"]) == {}
+    assert not face.cache._debts.any
+
+
+READS = {
+    "get": lambda face: face.get("a"),
+    "get_many": lambda face: face.get_many(["a"]),
+    "get_or_set": lambda face: face.get_or_set("a", Loader("new"), ttl=60),
+    "get_or_set with grace": lambda face: face.get_or_set("a", Loader("new"), ttl=60, grace=60),
+}
+
+
+@pytest.mark.parametrize("how", READS)
+async def test_nothing_is_trusted_until_it_is_paid(face: Face, how: str) -> None:
+    """While a replay fails, every read goes to the origin, though the server would answer it; then all is well."""
+    await face.set("a", "old", ttl=60, grace=60)
+    loss = Loss(face)
+    loss.lost = {"DEL": 3}
+    with pytest.raises(CacheUnavailable):
+        await face.invalidate("a")
+    events = face.record()
+    for _ in range(2):
+        assert await READS[how](face) in ("new", MISSING, {})
+    assert [event.outcome for event in events if isinstance(event, Read)] == ["bypass", "bypass"]
+    assert face.cache._debts.any
+    assert await READS[how](face) in ("new", MISSING, {})
+    assert not face.cache._debts.any
+    assert [event.outcome for event in events if isinstance(event, Read)][2:] == ["miss"]
+
+
+async def test_a_load_begun_before_the_failed_invalidation_is_not_served_after_it(face: Face) -> None:
+    """Owed during a load, replayed after it: what the load stored meanwhile is withdrawn by the replay."""
+    loss = Loss(face)
+
+    def fail_to_invalidate() -> None:
+        face.cache._debts.owe(Withdrawal(("a",)))
+
+    assert await face.get_or_set("a", Loader("old", fail_to_invalidate), ttl=60) == "old"
+    assert await face.get_or_set("a", Loader("new"), ttl=60) == "new"
+    del loss
+
+
+async def test_a_new_failure_during_a_replay_stays_owed(face: Face) -> None:
+    """An invalidation that fails while the same one is being replayed is not forgotten with it."""
+    await face.set("a", "old", ttl=60)
+    loss = Loss(face)
+    debts = face.cache._debts
+    debts.owe(Withdrawal(("a",)))
+    send = loss._send
+
+    async def fail_meanwhile(*command: Argument) -> Reply:
+        reply = await send(*command)
+        if command[0] == "DEL":
+            loss._send = send
+            debts.owe(Withdrawal(("a",)))
+        return reply
+
+    loss._send = fail_meanwhile
+    assert await face.get("a") is MISSING
+    assert list(debts.owed()) == [Withdrawal(("a",))]
+    await face.get("b")
+    assert not debts.any
+
+
+@pytest.mark.parametrize("face_", FACES)
+async def test_a_cancelled_invalidation_is_owed(face_: str, free_valkey: "FreeValkey") -> None:
+    """An invalidation whose caller gave up before the server confirmed is replayed."""
+    if face_ == "blocking":
+        return
+    opened = await open_face(face_, free_valkey.url)
+    await opened.set("a", "old", ttl=60)
+    free_valkey.pause()
+    withdrawing = asyncio.ensure_future(opened.invalidate("a"))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    withdrawing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await withdrawing
+    free_valkey.resume()
+    async with await connect_async(free_valkey.url, patience=20) as awake:
+        await awake.ping()
+    assert await opened.get("a") is MISSING
+    await opened.close()
+
+
+@pytest.mark.parametrize("face_", FACES)
+async def test_a_dead_server_is_told_when_it_is_back(face_: str, free_valkey: "FreeValkey") -> None:
+    """Killed at the invalidation and back later: the process replays it before it trusts what is there."""
+    opened = await open_face(face_, free_valkey.url, breaker=False)
+    await opened.set("a", "old", ttl=60)
+    free_valkey.kill()
+    with pytest.raises(CacheUnavailable):
+        await opened.invalidate("a")
+    free_valkey.restart()
+    stored = b'{"value":"old","load_ms":0.0,"ttl_ms":60000,"id":"x"}'  # as if the server had kept its data
+    while True:
+        try:
+            await opened.send("SET", f"{opened.cache.namespace}a", stored)
+            break
+        except CacheUnavailable:
+            continue
+    assert await opened.get("a") is MISSING
+    await opened.close()
+
+
+def test_few_commands_pay_many_debts() -> None:
+    """Keys go together and tags go together, softly and for good apart; prefixes one by one."""
+    owed = [
+        Withdrawal(("a", "b")),
+        Withdrawal(("b", "c")),
+        Withdrawal(tags=("t",)),
+        Withdrawal(("a",), soft=True),
+        Withdrawal(prefix="p"),
+        Withdrawal(tags=("u",)),
+    ]
+    assert list(together(owed)) == [
+        Withdrawal(("a", "b", "c")),
+        Withdrawal(tags=("t", "u")),
+        Withdrawal(prefix="p"),
+        Withdrawal(("a",), soft=True),
+    ]
+
+
+def test_what_is_owed_anew_is_not_paid_by_the_former_payment() -> None:
+    """Paying forgets what was owed when the payment began, and nothing younger."""
+    debts = Debts()
+    assert not debts.any
+    debts.owe(Withdrawal(("a",)))
+    debts.owe(Withdrawal(("b",)))
+    owed = debts.owed()
+    debts.owe(Withdrawal(("b",)))
+    debts.owe(Withdrawal(("c",)))
+    debts.paid(owed)
+    assert set(debts.owed()) == {Withdrawal(("b",)), Withdrawal(("c",))}
+    debts.paid(debts.owed())
+    assert not debts.any
