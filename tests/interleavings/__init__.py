@@ -1,0 +1,1 @@
+"""The cache's own flows through every interleaving."""
