@@ -38,7 +38,7 @@ no-venv   = echo "$$python cannot make a virtual environment: on Debian and Ubun
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
+.PHONY: help setup report test chaos bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile \
@@ -58,6 +58,12 @@ report: setup ## measure the cache in two environments and write reports/<run id
 
 test: setup ## run the tests
 	@.venv/bin/python -m pytest $(ARGS)
+
+# What takes too long for every change: a hundred stampedes, ten thousand histories, the price of every fault.
+chaos: setup ## make the long runs that prove the promises
+	@DOUSELL_CACHE_REPEATS=100 .venv/bin/python -m pytest -q tests/test_one_load.py
+	@.venv/bin/python -m dousell_cache.testing.histories --histories 10000 --seeds 5
+	@.venv/bin/python benchmarks/faults.py
 
 # The peers live in an environment of their own, so that the project's lock carries none of them.
 bench: setup .venv-bench/.ready ## measure this package beside its peers: see docs/reference/benchmarks.md

@@ -1,5 +1,6 @@
 """What flows work with: what a cache has for all its calls, and what one call has for itself."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -107,8 +108,16 @@ class Call:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.store = Store(context.server)
-        self.started = context.clock.now()
+        self.started = started = context.clock.now()
+        self.store = Store(context.server, started + context.server.patience)
+
+    def ask_anew(self) -> None:
+        """Give the server its whole patience again: what was waited for meanwhile was not the server."""
+        self.store.deadline = self.context.clock.now() + self.context.server.patience
+
+    def take_time(self) -> None:
+        """Give every command the port's own patience: the origin has been asked, or somebody else asks it."""
+        self.store.deadline = math.inf
 
     def seconds(self) -> float:
         """Return how long the call has lasted."""

@@ -136,7 +136,14 @@ class Face:
         self._port = Guarded(self._raw_port, breaker, self._clock, self._observers)
         reads, flights, renewals = self._parts()
         return Context(
-            server=Server(self._port, Names(self._namespace), reads, self._insist),
+            server=Server(
+                self._port,
+                Names(self._namespace),
+                reads,
+                self._insist,
+                patience=self._raw_port.patience,
+                now=self._clock.now,
+            ),
             clock=self._clock,
             flights=flights,
             renewals=renewals,

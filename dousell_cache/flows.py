@@ -6,12 +6,12 @@ cache that cannot serve never stops a read: the loader answers, and the read cou
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from .context import MISSING, Call
 from .debts import Withdrawal
 from .entries import Entry, decode, encode
-from .errors import CacheError, EncodingError
+from .errors import CacheError, CommandRefused, EncodingError
 from .events import Outcome, Write
 from .flights import INTERRUPTED, Flight, Landing
 from .loading import YIELDED, Asked, lead
@@ -19,12 +19,15 @@ from .looking import NOT_SERVING, NOTHING, Seen, look, look_at_many
 from .policy import Policy, early_due
 from .withdrawing import withdraw
 
+Answer = Literal["landed", "at hand", "again"]
+"""Take what the landing brought, value or error; serve what was found before; or begin anew."""
+
 
 async def get_or_set(call: Call, asked: Asked) -> Any:
     """Return the value under a key; load and store it when there is none, or let somebody's load serve for all."""
     key, policy = asked.key, asked.policy
     # Whoever would not take a stale value anyway need not ask the server whether there is one while it is being loaded.
-    joins = not policy.timed and call.context.flights.under_way(key)
+    joins = not policy.timed and not call.context.debts.any and call.context.flights.under_way(key)
     seen = NOTHING if joins else await look(call, key, asked.type_, asked.tags, policy.timed)
     while True:
         due = seen.state == "fresh" and policy.early > 0 and _early(call, policy, seen)
@@ -37,14 +40,11 @@ async def get_or_set(call: Call, asked: Asked) -> Any:
                 call.context.flights.start(key, partial(_refresh_behind, call, asked, seen))
             return _served(call, asked, seen, due=due)
         landing, joined = await call.context.flights.share(key, partial(lead, call, asked, seen, at_hand=at_hand))
-        answer = _answer(landing, joined, seen, at_hand=at_hand)
+        answer = _answer(asked, landing, joined, seen, at_hand=at_hand)
         if answer == "again":
-            dying = landing.outcome == "bypass"
-            seen = (
-                NOT_SERVING
-                if dying or not seen.serving
-                else await look(call, key, asked.type_, asked.tags, policy.timed)
-            )
+            call.ask_anew()
+            dying = landing.outcome == "bypass" or not seen.serving
+            seen = NOT_SERVING if dying else await look(call, key, asked.type_, asked.tags, policy.timed)
             continue
         if answer == "at hand":
             return _served(call, asked, seen, due=due, load_seconds=landing.load_seconds)
@@ -108,15 +108,19 @@ async def invalidate(call: Call, withdrawal: Withdrawal) -> int:
             and replayed before this process trusts the cache again.
     """
     flights, debts = call.context.flights, call.context.debts
-    everything = withdrawal.tags or withdrawal.prefix is not None
-    flights.withdraw(None if everything else withdrawal.keys)
-    confirmed = False
+    keys = None if withdrawal.tags or withdrawal.prefix is not None else withdrawal.keys
+    flights.withdraw(keys)
+    owed = True
     try:
         withdrawn = await withdraw(call, withdrawal)
-        confirmed = True
+        owed = False
+    except CommandRefused:
+        owed = False  # a server that is well said no, and would say it again
+        raise
     finally:
-        if not confirmed:
+        if owed:
             debts.owe(withdrawal)
+            flights.withdraw(keys)  # again: those that began meanwhile may wait for a load that was not stopped
     return withdrawn
 
 
@@ -146,12 +150,12 @@ async def _refresh_behind(call: Call, asked: Asked, seen: Seen, flight: Flight) 
     return landing
 
 
-def _answer(landing: Landing, joined: int | None, seen: Seen, *, at_hand: bool) -> str:
-    """Decide what a landing means for one caller: ``landed`` (its value or its error), ``at hand``, or ``again``."""
+def _answer(asked: Asked, landing: Landing, joined: int | None, seen: Seen, *, at_hand: bool) -> Answer:
+    """Decide what a landing means for one caller."""
     led = joined is None
     if landing is INTERRUPTED and not led:
         return "again"
-    if landing.stored is not None and (led or (not landing.stand_in and landing.proof > (joined or 0))):
+    if landing.stored is not None and (led or _may_share(asked, landing, joined or 0)):
         return "landed"
     if at_hand or (seen.state == "old" and landing.error is not None):
         return "landed" if isinstance(landing.error, EncodingError) else "at hand"
@@ -160,6 +164,16 @@ def _answer(landing: Landing, joined: int | None, seen: Seen, *, at_hand: bool) 
     if landing.error is not None and (led or not landing.stand_in):
         return "landed"
     return "again"
+
+
+def _may_share(asked: Asked, landing: Landing, joined: int) -> bool:
+    """Tell whether who joined when so many commands were sent may take what the leader brought."""
+    if landing.stand_in or landing.proof <= joined:
+        return False
+    if not asked.tags or landing.outcome == "bypass":
+        return True
+    entry = decode(landing.stored or b"")
+    return entry is not None and set(asked.tags) <= set(entry.tags or ())  # the proof says nothing of other tags
 
 
 def _served(call: Call, asked: Asked, seen: Seen, *, due: bool, load_seconds: float = 0.0) -> Any:

@@ -4,6 +4,7 @@ Decision 0006 says why it is so. What a load may be given away to is told by its
 the load, or the entry, in force.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from .errors import CacheError, EncodingError
 from .events import Outcome
 from .flights import EVERYBODY, Flight, Landing
 from .looking import Seen, examine
-from .policy import LONGEST_WAIT_SECONDS, Policy, pauses, waits
+from .policy import LONGEST_WAIT_SECONDS, MOST_COMMANDS_A_SECOND, Policy, pauses, waits
 from .store import Failed, Found, Lease, Store, Versions, Wait
 
 YIELDED = Landing("stale")
@@ -92,6 +93,7 @@ async def lead(call: Call, asked: Asked, seen: Seen, flight: Flight, *, at_hand:
     falls_back = at_hand or seen.state == "old"
     waiting = _Waiting(call, asked.key)
     while True:
+        await waiting.may_ask()
         flight.sent += 1
         try:
             answer = await call.store.lease(
@@ -112,25 +114,36 @@ async def lead(call: Call, asked: Asked, seen: Seen, flight: Flight, *, at_hand:
             if waiting.too_long():
                 return await _unleased(call, asked, "refused")
             await waiting.wait(answer)
+            call.ask_anew()
         except CacheError:
             return await _unleased(call, asked, "bypass", EVERYBODY)
 
 
 class _Waiting:
-    """One caller's wait for another process's load."""
+    """One caller's wait for another process's load: never more than five commands in a second, all told."""
 
     def __init__(self, call: Call, key: str) -> None:
         self._call = call
         self._key = key
         self._pauses = pauses(call.store.wakes)
-        self._since = call.context.clock.now()
+        self._since = now = call.context.clock.now()
+        self._sent = deque([now] * call.store.commands, maxlen=MOST_COMMANDS_A_SECOND)
 
     def too_long(self) -> bool:
         return self._call.context.clock.now() - self._since >= LONGEST_WAIT_SECONDS
 
+    async def may_ask(self) -> None:
+        """Wait until another command keeps within the price."""
+        clock = self._call.context.clock
+        if len(self._sent) == MOST_COMMANDS_A_SECOND and (early := self._sent[0] + 1 - clock.now()) > 0:
+            await clock.sleep(early)
+            self._call.ask_anew()
+        self._sent.append(clock.now())
+
     async def wait(self, load: Wait) -> None:
         seconds = waits(next(self._pauses), load.seconds, self._call.context.lease_ms / 1000)
         if self._call.store.wakes:
+            await self.may_ask()
             await self._call.store.wait(self._key, load, seconds)
         else:
             await self._call.context.clock.sleep(seconds)
@@ -138,6 +151,7 @@ class _Waiting:
 
 async def _load(call: Call, asked: Asked, lease: Lease, flight: Flight, *, falls_back: bool) -> Landing:
     seconds = call.context.lease_ms / 3000
+    call.take_time()
     end_renewing = call.context.renewals.keep(lambda: _renew(call.context, lease), seconds)
     try:
         loaded = await _run(call, asked, lease.versions)

@@ -22,6 +22,9 @@ BACK_OFF_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 30.0
 """How long a caller waits for another process's load before it asks the origin itself."""
 
+MOST_COMMANDS_A_SECOND = 5
+"""What a caller that waits for another process's load may cost: promise 6."""
+
 BATCH_JITTER = 0.1
 """Entries stored together expire apart: up to a tenth earlier. Upstash saw 10 % halve the peak of misses."""
 
@@ -128,8 +131,7 @@ def early_due(load_ms: float, fresh_ms: float, early: float, chance: float) -> b
 def pauses(wakes: bool) -> Iterator[float]:
     """Yield the seconds that a caller waits for another's load before it asks again; they grow.
 
-    Promise 6 allows a waiter five commands in any second, and its first two are spent when it begins to wait. One that
-    is woken spends two a round, one that polls spends one.
+    One that is woken spends two commands a round, one that polls spends one.
     """
     if not wakes:
         yield 0.1

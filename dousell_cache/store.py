@@ -4,6 +4,7 @@ In a Cluster a word costs one command for each hash slot that its names are in. 
 is made for a call, counts the commands that the call cost, and is dropped.
 """
 
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class Server:
         reads: how plain reads get there: those that meet may travel together.
         insist: sends a command even to a server that is taken for dead: what an invalidation must at least try.
         ran: digests of the scripts that this process has run there.
+        patience: seconds that a dead or slow server may cost one call before the origin is asked.
+        now: returns monotonic seconds.
     """
 
     port: Port
@@ -76,6 +79,8 @@ class Server:
     reads: Reads
     insist: Callable[..., Awaitable[Reply]]
     ran: set[str] = field(default_factory=set)
+    patience: float = math.inf
+    now: Callable[[], float] = float
 
 
 class Store:
@@ -83,13 +88,15 @@ class Store:
 
     Args:
         server: the server.
+        deadline: when patience is over, in monotonic seconds; default never: each command has the port's own.
     """
 
-    __slots__ = ("_server", "commands")
+    __slots__ = ("_server", "commands", "deadline")
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, deadline: float = math.inf) -> None:
         self._server = server
         self.commands = 0
+        self.deadline = deadline
 
     @property
     def wakes(self) -> bool:
@@ -311,14 +318,26 @@ class Store:
         return reply
 
     async def _send(self, *command: Argument, insist: bool = False) -> Reply:
-        send = self._server.insist if insist else self._server.port.send
+        server = self._server
         try:
-            reply = await send(*command)
+            if insist:
+                reply = await server.insist(*command)
+            elif self.deadline == math.inf:
+                reply = await server.port.send(*command)
+            else:
+                reply = await server.port.send_within(self._left(), *command)
         except CacheError as error:
             self.commands += _sent(error)
             raise
         self.commands += 1
         return reply
+
+    def _left(self) -> float:
+        left = self.deadline - self._server.now()
+        if left <= 0:
+            message = "the patience of this call is over"
+            raise CacheUnavailable(message, never_sent=True)
+        return left
 
 
 def _sent(error: CacheError) -> bool:

@@ -1,8 +1,11 @@
 """Withdraw keys, tags or a prefix; and what could not be withdrawn, before anything is trusted again."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+
 from .context import Call
 from .debts import Withdrawal, together
-from .errors import CacheError
+from .errors import CacheError, CommandRefused
 from .events import Invalidation
 
 
@@ -10,13 +13,22 @@ async def pay(call: Call) -> bool:
     """Replay the invalidations that this process owes, and return whether the cache may be trusted again."""
     debts = call.context.debts
     owed = debts.owed()
-    for withdrawal in together(owed):
+    try:
         try:
-            await withdraw(call, withdrawal, replayed=True)
-        except CacheError:
-            return False
+            await _replay(call, together(owed))
+        except CommandRefused:  # by a server that is well; of what went together, some may yet be taken
+            for withdrawal in owed:
+                with suppress(CommandRefused):
+                    await _replay(call, [withdrawal])
+    except CacheError:
+        return False
     debts.paid(owed)
     return True
+
+
+async def _replay(call: Call, withdrawals: Iterable[Withdrawal]) -> None:
+    for withdrawal in withdrawals:
+        await withdraw(call, withdrawal, replayed=True)
 
 
 async def withdraw(call: Call, withdrawal: Withdrawal, *, replayed: bool = False) -> int:

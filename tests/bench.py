@@ -75,6 +75,10 @@ class Recorder:
         self.after.pop(word(command), _nothing)()
         return reply
 
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:  # noqa: ARG002 - tests hold commands up
+        """Note the command and send it."""
+        return await self.send(*command)
+
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Note the command and wait on the server."""
         self.sent.append(command)

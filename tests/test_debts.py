@@ -1,21 +1,27 @@
 """What could not be withdrawn is owed: until it is, this process trusts nothing that the cache says."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
-from dousell_cache import MISSING, CacheUnavailable, connect_async
+from dousell_cache import MISSING, CacheUnavailable, connect, connect_async
 from dousell_cache.debts import Debts, Withdrawal, together
+from dousell_cache.errors import CommandRefused
 from dousell_cache.events import Invalidation, Read
+from dousell_cache.keys import Names
+from dousell_cache.runner import run_blocking
 from dousell_cache.transport.port import Argument, Reply
 
 from .bench import word
 from .faces import FACES, Face, Loader, open_face
 
 if TYPE_CHECKING:
-    from .conftest import FreeValkey
+    from .conftest import FreeValkey, WaitUntil
 
 
 @pytest.fixture(params=FACES)
@@ -40,7 +46,13 @@ class Loss:
         self._send = self._transport.send
         self.lost: dict[str, int] = {}
         self.replies_only = False
+        self.meanwhile: Callable[[], object] = lambda: None
         self._transport.send = self.send  # type: ignore[method-assign]  # where every command goes through
+        self._transport.send_within = self.send_within  # type: ignore[method-assign]  # or here
+
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:  # noqa: ARG002 - the port's
+        """Send, unless the command is to be lost."""
+        return await self.send(*command)
 
     async def send(self, *command: Argument) -> Reply:
         """Send, unless the command is to be lost."""
@@ -48,6 +60,7 @@ class Loss:
         if not self.lost.get(name):
             return await self._send(*command)
         self.lost[name] -= 1
+        self.meanwhile()
         if self.replies_only:
             await self._send(*command)
         raise CacheUnavailable(f"{name} was lost")
@@ -154,6 +167,25 @@ async def test_a_new_failure_during_a_replay_stays_owed(face: Face) -> None:
     assert not debts.any
 
 
+async def test_what_a_server_refuses_is_not_owed(face: Face) -> None:
+    """A server that is well and says no would say it again: the caller hears of it, and the cache stays trusted."""
+    await face.set("b", "x", ttl=60)
+    send = face.cache._transport.send
+
+    async def refuse(*command: Argument) -> Reply:
+        if command[0] == "DEL":
+            raise CommandRefused("CROSSSLOT", "CROSSSLOT Keys in request don't hash to the same slot")
+        return await send(*command)
+
+    face.cache._transport.send = refuse  # type: ignore[method-assign]  # where every command goes through
+    events = face.record()
+    with pytest.raises(CommandRefused):
+        await face.invalidate("a")
+    assert [event.delivered for event in events if isinstance(event, Invalidation)] == [False]
+    assert not face.cache._debts.any
+    assert await face.get("b") == "x"
+
+
 @pytest.mark.parametrize("face_", FACES)
 async def test_a_cancelled_invalidation_is_owed(face_: str, free_valkey: "FreeValkey") -> None:
     """An invalidation whose caller gave up before the server confirmed is replayed."""
@@ -193,6 +225,44 @@ async def test_a_dead_server_is_told_when_it_is_back(face_: str, free_valkey: "F
             continue
     assert await opened.get("a") is MISSING
     await opened.close()
+
+
+def test_nobody_joins_a_load_that_a_failed_invalidation_did_not_stop(valkey_url: str, wait_until: "WaitUntil") -> None:
+    """Who asks after it is not given the old load that an earlier caller of the process still waits for."""
+    namespace = f"test-{uuid4().hex}:"
+    loading, may_end = threading.Event(), threading.Event()
+
+    def old() -> str:
+        loading.set()
+        assert may_end.wait(20)
+        return "old"
+
+    with (
+        connect(valkey_url, namespace=namespace, patience=5, breaker=False, ttl=60) as cache,
+        connect(valkey_url, namespace=namespace, patience=5, ttl=60) as other,
+        ThreadPoolExecutor(3) as threads,
+    ):
+        elsewhere = threads.submit(other.get_or_set, "a", old)
+        assert loading.wait(20)
+        earlier: list[Future[object]] = []
+        loss = Loss(Face(cache))
+        waits = Names(namespace).waiting("a")
+
+        def ask_meanwhile() -> None:
+            earlier.append(threads.submit(cache.get_or_set, "a", lambda: "own"))
+            wait_until(lambda: run_blocking(loss._send("EXISTS", waits)) == 1)
+
+        loss.lost, loss.meanwhile = {"DEL": 1}, ask_meanwhile
+        with pytest.raises(CacheUnavailable):
+            cache.invalidate("a")
+        later = threads.submit(cache.get_or_set, "a", lambda: "new")
+        wait_until(lambda: later.done() or later.running())
+        threading.Event().wait(0.1)  # long enough to join the earlier one, if it would
+        may_end.set()
+        assert elsewhere.result(20) == "old"
+        assert later.result(20) == "new"
+        assert earlier[0].result(20) in ("old", "new", "own"), "it asked before"
+        assert cache.get("a") != "old"
 
 
 def test_few_commands_pay_many_debts() -> None:

@@ -11,6 +11,8 @@ from dousell_cache.errors import CacheUnavailable, ConfigurationError
 from dousell_cache.flights import INTERRUPTED, Flight, Landing, TaskFlights, ThreadFlights
 from dousell_cache.runner import run_blocking
 
+from .faces import FACES, open_face
+
 if TYPE_CHECKING:
     from .conftest import WaitUntil
 
@@ -273,3 +275,34 @@ async def test_a_task_loads_behind_everybodys_back() -> None:
     load.may_end.set()
     assert await flights.share("a", load.suspended) == (VALUE, 0)
     assert load.calls == 1
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_the_same_exception_reaches_all_who_wait(face: str, valkey_url: str, wait_until: "WaitUntil") -> None:
+    """A failing load is called once, the very object reaches every caller, and the next one tries anew."""
+    opened, error, may_end = await open_face(face, valkey_url), ValueError("origin"), threading.Event()
+    calls = []
+
+    def load() -> str:
+        calls.append(1)
+        assert may_end.wait(20)
+        raise error
+
+    if face == "asyncio":
+        reads = [
+            asyncio.ensure_future(opened.get_or_set("a", lambda: asyncio.to_thread(load), ttl=60)) for _ in range(8)
+        ]
+        while not calls:
+            await asyncio.sleep(0.001)
+    else:
+        flights = opened.cache._context.flights
+        flights._lock = counting = CountingLock(flights._lock)  # type: ignore[attr-defined]  # ThreadFlights has one
+        reads = [asyncio.ensure_future(asyncio.to_thread(opened.cache.get_or_set, "a", load, ttl=60)) for _ in range(4)]
+        await asyncio.to_thread(wait_until, lambda: counting.passed >= 4)
+    may_end.set()
+    caught = await asyncio.gather(*reads, return_exceptions=True)
+    assert [one is error for one in caught] == [True] * len(reads)
+    assert len(calls) == 1
+    assert opened.counters().errors == len(reads)
+    assert await opened.get_or_set("a", lambda: "well again", ttl=60) == "well again"
+    await opened.close()

@@ -239,6 +239,15 @@ def test_tags_are_one_command_whatever_their_size(bench: Bench) -> None:
     assert run_blocking(get_many(bench.call(), tuple(f"k{number}" for number in range(50)), Any)) == {}
 
 
+def test_a_prefix_withdraws_what_was_stored_while_it_scanned(bench: Bench) -> None:
+    """A load that ended where the scan had been already is found by a second one."""
+    set_(bench, "search:1", "x")
+    late = bench.asked("search:2", "old")
+    bench.port.after["SCAN"] = lambda: run_blocking(get_or_set(bench.call(), late))
+    run_blocking(invalidate(bench.call(), Withdrawal(prefix="search:")))
+    assert [read(bench, key) for key in ("search:1", "search:2")] == [MISSING, MISSING]
+
+
 def test_an_undelivered_invalidation_is_raised_and_told(read_only: Bench) -> None:
     """When the server does not confirm, the caller hears of it, observers hear of it, and it is owed."""
     for soft in (False, True):

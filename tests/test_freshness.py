@@ -165,6 +165,15 @@ def test_a_failing_origin_is_tried_once_for_each_back_off(bench: Bench, wait_unt
     assert len(calls) == 3
 
 
+async def test_a_refresh_that_is_asked_for_tries_at_once(face: Face) -> None:
+    """refresh() loads now, also when the origin failed a moment ago and something could stand in."""
+    await face.set("a", "old", ttl=60)
+    await face.invalidate("a", soft=True)
+    assert await face.get_or_set("a", Loader(ValueError("origin")), ttl=60) == "old"
+    assert await face.refresh("a", Loader("new"), ttl=60) == "new"
+    assert await face.get("a") == "new"
+
+
 async def test_when_grace_is_over_the_origins_own_error_is_raised(face: Face) -> None:
     """With nothing to stand in for it, the very exception of the loader is the caller's, back-off or not."""
     await make_stale(face)

@@ -161,7 +161,9 @@ async def test_a_prefix_withdraws_loads_whose_entry_is_not_there_yet(face: Face,
 # --- joiners: callers of the same process as the load
 
 
-async def joined(face: Face, during: Callable[[], object], new: Loader) -> tuple[Any, Any]:
+async def joined(
+    face: Face, during: Callable[[], object], new: Loader, tags: tuple[str, ...] = ("t",)
+) -> tuple[Any, Any]:
     """Begin a load of "old", do something in its middle, begin a second read, end the load; return both answers."""
     loading, go_on = threading.Event(), threading.Event()
 
@@ -170,20 +172,20 @@ async def joined(face: Face, during: Callable[[], object], new: Loader) -> tuple
         assert go_on.wait(20)
         return "old"
 
-    first = asyncio.ensure_future(reading(face, load))
+    first = asyncio.ensure_future(reading(face, load, tags))
     assert await asyncio.to_thread(loading.wait, 20)
     await asyncio.to_thread(during)
-    second = asyncio.ensure_future(reading(face, new))
+    second = asyncio.ensure_future(reading(face, new, ("t",)))
     await asyncio.sleep(0.05)  # long enough to join the load if it would; what it may not have is the old value
     go_on.set()
     return await first, await second
 
 
-async def reading(face: Face, load: Callable[[], Any]) -> Any:
+async def reading(face: Face, load: Callable[[], Any], tags: tuple[str, ...]) -> Any:
     """Read in a thread or a task of its own; a blocking loader of the asyncio face runs in a thread."""
     if isinstance(face.cache, AsyncCache):
-        return await face.cache.get_or_set("a", lambda: asyncio.to_thread(load), ttl=60, tags=["t"])
-    return await asyncio.to_thread(face.cache.get_or_set, "a", load, ttl=60, tags=["t"])
+        return await face.cache.get_or_set("a", lambda: asyncio.to_thread(load), ttl=60, tags=tags)
+    return await asyncio.to_thread(face.cache.get_or_set, "a", load, ttl=60, tags=tags)
 
 
 @pytest.mark.parametrize("what", ["its key", "its key, softly", "its tag", "its prefix", "its lease evicted"])
@@ -230,6 +232,13 @@ async def test_a_joiner_before_the_invalidation_may_share(face: Face) -> None:
     new = Loader("new")
     assert await joined(face, lambda: None, new) == ("old", "old")
     assert new.calls == 0
+
+
+async def test_a_joiner_does_not_share_a_load_that_lacks_its_tag(face: Face, other: Cache) -> None:
+    """A load without a tag cannot be withdrawn by it: who names the tag, after an invalidation of it, loads anew."""
+    new = Loader("new")
+    answers = await joined(face, lambda: other.invalidate_tags("t"), new, tags=())
+    assert answers == ("old", "new")
 
 
 # --- stand-ins

@@ -12,12 +12,18 @@ from uuid import uuid4
 import pytest
 
 from dousell_cache import connect
+from dousell_cache.entries import Entry, encode
 from dousell_cache.environments import Environment, from_url, rest
 from dousell_cache.events import Invalidation, Read
+from dousell_cache.keys import Names
 from dousell_cache.local import Cloud
+from dousell_cache.reads import DirectReads
+from dousell_cache.runner import run_blocking
+from dousell_cache.store import Lease, Server, Store
+from dousell_cache.transport.tcp import BlockingTcp
 
 from .faces import FACES, Face, Loader, open_face
-from .monitors import Monitor, most_in_a_second, watching
+from .monitors import Monitor, Received, most_in_a_second, watching
 from .servers import self_signed
 
 if TYPE_CHECKING:
@@ -179,3 +185,37 @@ def test_a_waiter_sends_five_commands_a_second_at_most(way: Way) -> None:
         for sent, event in threads.map(lambda seconds: wait_for(way, seconds), (0.05, 0.9, 1.7)):
             assert most_in_a_second(sent) <= 5
             assert (event.outcome, event.commands) == ("coalesced", len(sent))
+
+
+def wait_for_a_dead_one(way: Way) -> list[float]:
+    """Let a process wait for a load whose holder died, and then for one that took it over; return when it sent what."""
+    namespace = f"test-{uuid4().hex}:"
+    of = Names(namespace)
+    server = BlockingTcp(way.url, patience=5)
+    store = Store(Server(server, of, DirectReads(server), server.send))
+    with (
+        watching(way.url) as monitor,
+        connect(way.target, namespace=namespace, patience=5, ttl=60) as waiter,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        waiter.ping()
+        run_blocking(server.send("SET", of.lease("a"), "dead", "PX", 450))
+        began = time.monotonic()
+        waiting = threads.submit(waiter.get_or_set, "a", lambda: "own")
+        first = list[Received]()
+        while not any(command.name.upper().startswith("EVAL") for command in first):
+            first += monitor.received(namespace)
+        run_blocking(server.send("SET", of.lease("a"), "next", "PX", 3000))  # as if it had expired and been taken over
+        threading.Event().wait(max(0, 0.9 - (time.monotonic() - began)))
+        stored = encode(Entry("loaded", 1.0, id=uuid4().hex))
+        assert run_blocking(store.settle(Lease("a", "next", {}, None), "store", 60_000, stored))
+        assert waiting.result(20) == "loaded"
+        ours = {command.client for command in first if command.name.upper() == "SET"}
+        sent = [command.at for command in (*first, *monitor.received(namespace)) if command.client not in ours]
+    server.close()
+    return sent
+
+
+def test_a_waiter_of_a_killed_load_sends_no_more(way: Way) -> None:
+    """Nor does one that waits for a load that died, and then for the one that took its place."""
+    assert most_in_a_second(wait_for_a_dead_one(way)) <= 5

@@ -49,7 +49,19 @@ def test_make_alone_lists_every_target(clone: Path) -> None:
     targets = re.findall(r"^([a-z]+):", (clone / "Makefile").read_text(), re.MULTILINE)
     listed = [line.split()[:2] for line in make(clone).stdout.splitlines()]
     assert listed == [["make", target] for target in targets]
-    assert set(targets) == {"help", "setup", "report", "test", "bench", "lint", "lab", "format", "lock", "clean"}
+    assert set(targets) == {
+        "help",
+        "setup",
+        "report",
+        "test",
+        "bench",
+        "chaos",
+        "lint",
+        "lab",
+        "format",
+        "lock",
+        "clean",
+    }
 
 
 def test_setup_is_quick_when_nothing_changed(clone: Path) -> None:

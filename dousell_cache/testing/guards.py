@@ -39,8 +39,8 @@ def _missing_is_unchanged(entry: Any, left_ms: int | None, versions: Any, wanted
     return _judge(entry, left_ms, present, wanted)
 
 
-def _takes_anything(landing: Any, joined: int | None, seen: Any, *, at_hand: bool) -> str:
-    return _answer(landing, None if joined is None else -1, seen, at_hand=at_hand)
+def _takes_anything(asked: Any, landing: Any, joined: int | None, seen: Any, *, at_hand: bool) -> str:
+    return _answer(asked, landing, None if joined is None else -1, seen, at_hand=at_hand)
 
 
 _MINE = "local mine = redis.call('GET', KEYS[2]) == ARGV[1]"

@@ -143,6 +143,10 @@ class ExploredPort:
         reply: Reply = await self._process.ask(Send(command))
         return reply
 
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:  # noqa: ARG002 - nothing takes time here
+        """Send one command and return its reply."""
+        return await self.send(*command)
+
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits; without an answer at once, its time is over."""
         reply = await self.send(*command)

@@ -56,7 +56,7 @@ class _Cluster(Generic[Node]):
             raise ConfigurationError(message)
         self._url = urlsplit(servers.urls[0])
         self._build: Callable[[str], Node] = build
-        self._patience = patience
+        self.patience = patience
         self._nodes: dict[str, Node] = {}
         self._seeds = [_location(server) for server in servers.urls]
         self._order: list[str] = self._seeds  # whom to ask for the map, in turn
@@ -76,7 +76,12 @@ class _Cluster(Generic[Node]):
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command to the server that holds its key, and return its reply."""
-        return await self._follow(command, lambda node: node.send(*command), 0)
+        return await self.send_within(self.patience, *command)
+
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command and return its reply; these seconds, or patience, are for the map and redirections too."""
+        deadline = time.monotonic() + min(seconds, self.patience)
+        return await self._follow(command, lambda node: node.send_within(_left(deadline), *command), 0)
 
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits at the server that holds its key, on a connection of its own."""
@@ -121,7 +126,7 @@ class _Cluster(Generic[Node]):
             except CacheUnavailable:
                 self._stale = True
                 self._order = [*(other for other in self._order if other != address), address]
-                if address == candidates[-1] or time.monotonic() - started >= self._patience:
+                if address == candidates[-1] or time.monotonic() - started >= self.patience:
                     raise
             else:
                 self._read(cast("list[list[Any]]", reply), address)
@@ -187,6 +192,10 @@ class AsyncCluster(_Cluster[AsyncTcp]):
         self._closed = True
         for node in self._nodes.values():
             await node.close()
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def _key(command: tuple[Argument, ...]) -> bytes:

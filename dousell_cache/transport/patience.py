@@ -21,6 +21,7 @@ FAILURES = 3
 WINDOW = 1.0
 """Seconds between two tries of a dead cache: what a recovery may go unnoticed."""
 
+_MADE_UP_BY_A_SUCCESS = 0.5
 _JITTER = 0.1  # so that processes that lost their cache together do not try it together
 _LONGEST_TRY = 60.0  # seconds, the longest patience there is: a try that is not over by then was lost, in a fork say
 _REMINDER = 60.0  # seconds between two warnings
@@ -53,7 +54,7 @@ class Breaker:
         self._threshold, self._window = _checked(failures, window)
         self._chance = chance
         self._lock = threading.Lock()
-        self._failures = 0
+        self._failures = 0.0
         self._next_try = 0.0
         self._since = ""
         self.state: State = "closed"
@@ -81,9 +82,12 @@ class Breaker:
     def succeeded(self) -> BreakerMoved | None:
         """Take note that the server answered, and return the move that this made."""
         with self._lock:
-            was, self._failures, self.calm = self.state, 0, True
-            if was == "closed":
+            if self.state == "closed":
+                # Not forgotten at once: a cache that answers only every other command in time is none either.
+                self._failures = max(0.0, self._failures - _MADE_UP_BY_A_SUCCESS)
+                self.calm = self._failures == 0
                 return None
+            self._failures = 0.0
             self._move("closed", 0.0)
             return BreakerMoved("closed", "the cache answers again")
 
@@ -96,7 +100,7 @@ class Breaker:
             if self.state == "closed":
                 if self._failures < self._threshold and not error.refused_connection:
                     return None
-                self._since = "it refused a connection" if error.refused_connection else _last(self._failures)
+                self._since = "it refused a connection" if error.refused_connection else _last(round(self._failures))
             was = self.state
             self._move("open", self._after_a_window(now))
             return None if was == "open" else BreakerMoved("open", str(error))
@@ -179,6 +183,10 @@ class Guarded:
         if not breaker.calm:
             self._tell(breaker.succeeded())
         return reply
+
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command, given up after so many seconds if that is sooner than the port's patience."""
+        return await self._watched(self._admitted(), self._port.send_within(seconds, *command))
 
     async def send_through(self, *command: Argument) -> Reply:
         """Send one command even while the breaker is open: an invalidation always tries, and counts as a try."""

@@ -48,6 +48,10 @@ class Port(Protocol):
         """
         ...
 
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command and return its reply, given up after so many seconds if that is sooner than patience."""
+        ...
+
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits on the server, on a connection that nobody else uses meanwhile.
 
@@ -83,18 +87,28 @@ class CannotBlock:
 
 
 class BlockingTransport(Port, Protocol):
-    """A port whose ``send`` blocks the thread and never suspends."""
+    """A port whose ``send`` blocks the thread and never suspends.
+
+    Attributes:
+        patience: seconds that a command may take.
+    """
 
     blocking: Literal[True]
+    patience: float
 
     def close(self) -> None:
         """Give connections back to the system."""
 
 
 class AsyncTransport(Port, Protocol):
-    """A port whose ``send`` suspends the task."""
+    """A port whose ``send`` suspends the task.
+
+    Attributes:
+        patience: seconds that a command may take.
+    """
 
     blocking: Literal[False]
+    patience: float
 
     async def close(self) -> None:
         """Give connections back to the system."""

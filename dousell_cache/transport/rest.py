@@ -35,7 +35,7 @@ class _Rest(CannotBlock):
 
     def __init__(self, url: str, token: str, *, patience: float) -> None:
         self._url = url
-        self._patience = patience
+        self.patience = patience
         self._headers = make_headers(token, None, allow_telemetry=False)
         self._redaction = Redaction(token)
 
@@ -45,7 +45,7 @@ class _Rest(CannotBlock):
     def _translated(self, error: Exception) -> CacheError:
         shown = self._redaction.text(str(error))
         if isinstance(error, (TimeoutError, httpx.TimeoutException)):
-            return CacheUnavailable(f"no answer from the endpoint within {self._patience:g} s")
+            return CacheUnavailable(f"no answer from the endpoint within {self.patience:g} s")
         if isinstance(error, httpx.HTTPStatusError):
             return CacheUnavailable(f"the server cannot serve: {shown}")
         if isinstance(error, httpx.HTTPError):
@@ -76,9 +76,13 @@ class BlockingRest(_Rest):
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
+        return await self.send_within(self.patience, *command)
+
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command and return its reply, given up after so many seconds if that is sooner than patience."""
         prepared = _prepared(command)
         try:
-            with within(self._patience):
+            with within(min(seconds, self.patience)):
                 return _as_bytes(self._http.execute(self._url, self._headers, prepared))
         except _FAILURES as error:
             raise self._translated(error) from self._redaction.cause(error)
@@ -106,9 +110,13 @@ class AsyncRest(_Rest):
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
+        return await self.send_within(self.patience, *command)
+
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command and return its reply, given up after so many seconds if that is sooner than patience."""
         prepared = _prepared(command)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(min(seconds, self.patience)):
                 return _as_bytes(await self._http.execute(self._url, self._headers, prepared))
         except _FAILURES as error:
             raise self._translated(error) from self._redaction.cause(error)

@@ -82,6 +82,10 @@ class BlockingTcp(_Tcp):
         """Send one command and return its reply."""
         return self._ask(self._shelf, self.patience, command)
 
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command and return its reply, given up after so many seconds if that is sooner than patience."""
+        return self._ask(self._shelf, min(seconds, self.patience), command)
+
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits on the server, and return its reply; given up after these seconds and patience."""
         return self._ask(self._waiting_shelf, seconds + self.patience, command)
@@ -148,6 +152,10 @@ class AsyncTcp(_Tcp):
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
         return await self._ask(self._shelf, self.patience, command)
+
+    async def send_within(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command and return its reply, given up after so many seconds if that is sooner than patience."""
+        return await self._ask(self._shelf, min(seconds, self.patience), command)
 
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits on the server, and return its reply; given up after these seconds and patience."""
