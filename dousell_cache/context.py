@@ -125,6 +125,6 @@ class Call:
 
     def ended(self, key: str, outcome: Outcome, load_seconds: float = 0.0, undecodable: bool = False) -> None:
         """Tell the observers how a read ended."""
-        self.context.emit(
-            Read(key, outcome, self.seconds(), load_seconds, self.store.commands, undecodable=undecodable)
-        )
+        context = self.context
+        seconds = context.clock.now() - self.started
+        context.emit(Read(key, outcome, seconds, load_seconds, self.store.commands, undecodable=undecodable))

@@ -115,7 +115,7 @@ class Observers:
     """
 
     def __init__(self, tally: "Tally") -> None:
-        self._tally = tally
+        self._count = tally.count
         self._subscriptions: tuple[tuple[Observer], ...] = ()
 
     @property
@@ -135,7 +135,7 @@ class Observers:
 
     def __call__(self, event: Event) -> None:
         """Count an event and tell every observer of it."""
-        self._tally(event)
+        self._count(event)
         for (observer,) in self._subscriptions:
             try:
                 observer(event)
@@ -194,9 +194,9 @@ class Tally:
         self._total = dict.fromkeys(_COUNTED, 0)
         self._families: dict[str, dict[str, int]] = {}
 
-    def __call__(self, event: Event) -> None:
+    def count(self, event: Event) -> None:
         """Count one event."""
-        if isinstance(event, Read):
+        if type(event) is Read:
             self._count_read(event)
         elif not isinstance(event, BreakerMoved):
             with self._lock:

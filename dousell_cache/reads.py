@@ -99,7 +99,12 @@ class ThreadReads:
             dead = error if isinstance(error, CacheUnavailable) else None
             raise
         finally:
-            self._over(names, mine, dead)
+            with self._lock:
+                following = self._under_way.pop(names)
+                if following:
+                    self._hand_over(names, following, dead)
+            if mine:
+                mine.over.set()
         return values, commands
 
     def _await_turn(self, names: tuple[str, ...], mine: "_Round") -> None:
@@ -107,26 +112,21 @@ class ThreadReads:
             mine.turn.wait()
         except BaseException:  # Ctrl-C: those who wait for this thread must not wait for ever
             with self._lock:
-                waits = self._under_way.get(names) is mine
-                if waits:
+                if self._under_way.get(names) is mine:
                     self._under_way[names] = None
-            if waits or mine.failure:
-                mine.over.set()
-            else:
-                self._over(names, mine, None)
+                elif not mine.failure:  # its turn had come
+                    following = self._under_way.pop(names)
+                    if following:
+                        self._hand_over(names, following, None)
+            mine.over.set()
             raise
 
-    def _over(self, names: tuple[str, ...], mine: "_Round | None", dead: CacheUnavailable | None) -> None:
-        with self._lock:
-            following = self._under_way.pop(names)
-            if following:
-                following.failure = dead  # they would only find out again, and later than patience allows
-                if not dead:
-                    self._under_way[names] = None  # its leader is about to send
-        if mine:
-            mine.over.set()
-        if following:
-            following.turn.set()
+    def _hand_over(self, names: tuple[str, ...], following: "_Round", dead: CacheUnavailable | None) -> None:
+        """Let those who waited send, unless they would only find out again, and too late, what is dead."""
+        following.failure = dead
+        if not dead:
+            self._under_way[names] = None
+        following.turn.set()
 
 
 class _Round:

@@ -110,7 +110,13 @@ class Store:
         server = self._server
         name = server.names.value(key)
         if not tags:
-            return Found((await self._read((name,)))[0], None, _NO_VERSIONS)
+            try:  # as in _read, without the price of one more coroutine: this is the way of every hit
+                (stored,), commands = await server.reads.read((name,))
+            except CacheError as error:
+                self.commands += _sent(error)
+                raise
+            self.commands += commands
+            return Found(stored, None, _NO_VERSIONS)
         now = await self._read((name, *map(server.names.version, tags)))
         return Found(now[0], None, _texts(tags, now[1:]))
 

@@ -27,7 +27,7 @@ def test_every_outcome_has_its_counter() -> None:
     """Each of the closed set of outcomes adds one to a counter of its own, in all and for its family."""
     tally = Tally()
     for outcome in get_args(Outcome):
-        tally(Read("detail:7", outcome, 0.001, 0.0, 2))
+        tally.count(Read("detail:7", outcome, 0.001, 0.0, 2))
     seen = tally.counters()
     one_each = Counters(1, 1, 1, 1, 1, 1, 1, 14)
     assert seen == Counters(1, 1, 1, 1, 1, 1, 1, 14, families={"detail": one_each})
@@ -37,8 +37,8 @@ def test_every_outcome_has_its_counter() -> None:
 def test_writes_and_invalidations_count_their_commands_only() -> None:
     """Reads are what outcomes are about; other calls only cost commands."""
     tally = Tally()
-    tally(Write("detail:7", True, 0.001, 1))
-    tally(Invalidation(("detail:7", "city"), True, 0.001, 1))
+    tally.count(Write("detail:7", True, 0.001, 1))
+    tally.count(Invalidation(("detail:7", "city"), True, 0.001, 1))
     assert tally.counters() == Counters(commands=2)
 
 
@@ -54,7 +54,7 @@ def test_families_are_counted_apart() -> None:
     """Each family has counters of its own, and they add up to the total."""
     tally = Tally()
     for key, outcome in (("detail:1", "hit"), ("detail:2", "miss"), ("all", "hit")):
-        tally(Read(key, outcome, 0.001, 0.0, 1))  # type: ignore[arg-type]  # a str where a Literal is wanted
+        tally.count(Read(key, outcome, 0.001, 0.0, 1))  # type: ignore[arg-type]  # a str where a Literal is wanted
     counters = tally.counters()
     assert counters.families["detail"] == Counters(hits=1, misses=1, commands=2)
     assert counters.families["all"] == Counters(hits=1, commands=1)
@@ -65,8 +65,8 @@ def test_families_are_capped() -> None:
     """Keys without end cannot eat the memory: after a thousand families the rest share one, and none is lost."""
     tally = Tally()
     for number in range(1500):
-        tally(Read(f"family{number}:x", "hit", 0.001, 0.0, 1))
-    tally(Read("family7:y", "miss", 0.001, 0.0, 1))
+        tally.count(Read(f"family{number}:x", "hit", 0.001, 0.0, 1))
+    tally.count(Read("family7:y", "miss", 0.001, 0.0, 1))
     counters = tally.counters()
     assert len(counters.families) == 1001
     assert counters.families["(other)"].hits == 500
@@ -84,9 +84,9 @@ def test_the_hit_rate() -> None:
 def test_counters_are_a_copy() -> None:
     """What was returned stays as it was when counting goes on."""
     tally = Tally()
-    tally(HIT)
+    tally.count(HIT)
     before = tally.counters()
-    tally(HIT)
+    tally.count(HIT)
     assert (before.hits, before.families["detail"].hits) == (1, 1)
     assert tally.counters().hits == 2
 
@@ -96,7 +96,7 @@ def test_counting_is_safe_between_threads() -> None:
     tally = Tally()
     with ThreadPoolExecutor(4) as threads:
         for _ in range(4):
-            threads.submit(lambda: deque(map(tally, repeat(HIT, 2000)), maxlen=0))
+            threads.submit(lambda: deque(map(tally.count, repeat(HIT, 2000)), maxlen=0))
     assert tally.counters().hits == tally.counters().families["detail"].hits == 8000
 
 
