@@ -102,7 +102,7 @@ class AsyncCache(Face):
         As :meth:`Cache.get_or_set`. What the loader returns is awaited if it can be; a loader that blocks belongs in
         ``asyncio.to_thread``. A load runs in a task of its own: cancelling a caller leaves it, and the others, alone.
         """
-        if self._near is not None and (near := self._from_near(key, type)) is not ABSENT:
+        if self._near is not None and (near := self._from_near(key, type, tags)) is not ABSENT:
             return near
         asked = self._asked(key, partial(_load, loader), tags, type, options)
         return await flows.get_or_set(self._call(), asked)

@@ -95,7 +95,7 @@ class Cache(Face):
             EncodingError: the loader's value has no JSON form or does not fit ``type``.
             Exception: whatever the loader raised, the same to all that waited for it; nothing is stored then.
         """
-        if self._near is not None and (near := self._from_near(key, type)) is not ABSENT:
+        if self._near is not None and (near := self._from_near(key, type, tags)) is not ABSENT:
             return near  # type: ignore[no-any-return]  # what lies there is taken for what the loader returns
         asked = self._asked(key, partial(_load, loader), tags, type, options)
         value: T = run_blocking(flows.get_or_set(self._call(), asked))

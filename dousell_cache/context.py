@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,7 +49,7 @@ class Hint:
 
 
 class Hints:
-    """What was learned about keys, so that a read takes one command and not two; forgotten when it grows large."""
+    """What was learned about keys, so that a read takes one command and not two; of too many, the oldest goes."""
 
     def __init__(self) -> None:
         self._known: dict[str, Hint] = {}
@@ -60,7 +61,8 @@ class Hints:
     def learn(self, key: str, hint: Hint) -> None:
         """Remember what a read of this key should ask for."""
         if len(self._known) >= _MOST_HINTS:
-            self._known.clear()
+            with suppress(KeyError, RuntimeError, StopIteration):  # another thread was quicker
+                del self._known[next(iter(self._known))]
         self._known[key] = hint
 
 

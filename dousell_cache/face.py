@@ -208,10 +208,10 @@ class Face:
         names = tuple(dict.fromkeys(checked_key(key) for key in keys))
         return Withdrawal(names, tuple(dict.fromkeys(checked_key(tag, "tag") for tag in tags)), start, soft)
 
-    def _from_near(self, key: str, type_: Any) -> Any:
+    def _from_near(self, key: str, type_: Any, tags: Collection[str] = ()) -> Any:
         """Return what this process keeps near of a key, or ABSENT."""
         started = self._clock.now()
-        value = ABSENT if self._near is None or self._debts.any else self._near.get(key, type_, started)
+        value = ABSENT if self._near is None or self._debts.any else self._near.get(key, type_, started, tags)
         if value is ABSENT:
             self._follow()
         elif not self._observers.watched:  # a microsecond is all it may take, so nobody is told of what nobody asks

@@ -81,6 +81,10 @@ class Flights(Protocol):
         """Tell whether a load of a key is under way."""
         ...
 
+    def leased(self, key: str) -> bool:
+        """Tell whether a load of a key is under way that has asked the server for the right to."""
+        ...
+
     def withdraw(self, keys: Iterable[str] | None) -> None:
         """Let nobody else join the loads of these keys, or of any."""
         ...
@@ -94,6 +98,10 @@ class _Known:
 
     def under_way(self, key: str) -> bool:
         return key in self._flights
+
+    def leased(self, key: str) -> bool:
+        flight = self._flights.get(key)
+        return flight is not None and flight.sent > 0
 
     def withdraw(self, keys: Iterable[str] | None) -> None:
         if keys is None:
@@ -137,7 +145,10 @@ class ThreadFlights(_Known):
             flying = threading.Thread(
                 target=lambda: run_blocking(self._fly(key, flight, lead)), name="dousell-cache refresh", daemon=True
             )
-            flying.start()
+            try:
+                flying.start()
+            except RuntimeError:  # no thread to be had: the next caller tries again
+                self._over(key, flight)
 
     def _enter(self, key: str) -> tuple[Flight, int | None]:
         with self._lock:
@@ -155,11 +166,14 @@ class ThreadFlights(_Known):
         try:
             flight.landing = await lead(flight)
         finally:
-            with self._lock:
-                self._land(key, flight)
-            if flight.over:
-                flight.over.set()
+            self._over(key, flight)
         return flight.landing
+
+    def _over(self, key: str, flight: Flight) -> None:
+        with self._lock:
+            self._land(key, flight)
+        if flight.over:
+            flight.over.set()
 
 
 class TaskFlights(_Known):

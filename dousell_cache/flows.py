@@ -15,7 +15,7 @@ from .errors import CacheError, CommandRefused, EncodingError
 from .events import Outcome, Write
 from .flights import INTERRUPTED, Flight, Landing
 from .loading import YIELDED, Asked, lead
-from .looking import NOT_SERVING, NOTHING, Seen, look, look_at_many
+from .looking import NOTHING, Seen, look, look_at_many
 from .policy import Policy, early_due
 from .withdrawing import withdraw
 
@@ -27,7 +27,7 @@ async def get_or_set(call: Call, asked: Asked) -> Any:
     """Return the value under a key; load and store it when there is none, or let somebody's load serve for all."""
     key, policy = asked.key, asked.policy
     # Whoever would not take a stale value anyway need not ask the server whether there is one while it is being loaded.
-    joins = not policy.timed and not call.context.debts.any and call.context.flights.under_way(key)
+    joins = not policy.timed and not call.context.debts.any and call.context.flights.leased(key)
     seen = NOTHING if joins else await look(call, key, asked.type_, asked.tags, policy.timed)
     while True:
         due = seen.state == "fresh" and policy.early > 0 and _early(call, policy, seen)
@@ -43,8 +43,8 @@ async def get_or_set(call: Call, asked: Asked) -> Any:
         answer = _answer(asked, landing, joined, seen, at_hand=at_hand)
         if answer == "again":
             call.ask_anew()
-            dying = landing.outcome == "bypass" or not seen.serving
-            seen = NOT_SERVING if dying else await look(call, key, asked.type_, asked.tags, policy.timed)
+            if seen.serving:  # else it costs patience once
+                seen = await look(call, key, asked.type_, asked.tags, policy.timed)
             continue
         if answer == "at hand":
             return _served(call, asked, seen, due=due, load_seconds=landing.load_seconds)
@@ -155,7 +155,7 @@ def _answer(asked: Asked, landing: Landing, joined: int | None, seen: Seen, *, a
     led = joined is None
     if landing is INTERRUPTED and not led:
         return "again"
-    if landing.stored is not None and (led or _may_share(asked, landing, joined or 0)):
+    if landing.stored is not None and (led or _may_share(asked, landing, joined or 0, seen)):
         return "landed"
     if at_hand or (seen.state == "old" and landing.error is not None):
         return "landed" if isinstance(landing.error, EncodingError) else "at hand"
@@ -166,14 +166,16 @@ def _answer(asked: Asked, landing: Landing, joined: int | None, seen: Seen, *, a
     return "again"
 
 
-def _may_share(asked: Asked, landing: Landing, joined: int) -> bool:
+def _may_share(asked: Asked, landing: Landing, joined: int, seen: Seen) -> bool:
     """Tell whether who joined when so many commands were sent may take what the leader brought."""
     if landing.stand_in or landing.proof <= joined:
         return False
-    if not asked.tags or landing.outcome == "bypass":
-        return True
-    entry = decode(landing.stored or b"")
-    return entry is not None and set(asked.tags) <= set(entry.tags or ())  # the proof says nothing of other tags
+    entry = decode(landing.stored or b"", asked.type_)
+    if entry is None:  # of another type
+        return False
+    if landing.outcome == "bypass":
+        return not seen.serving  # nothing proves it: only for those whom the cache does not serve either
+    return set(asked.tags) <= set(entry.tags or ())  # the proof says nothing of other tags
 
 
 def _served(call: Call, asked: Asked, seen: Seen, *, due: bool, load_seconds: float = 0.0) -> Any:
@@ -189,8 +191,8 @@ def _landed(call: Call, asked: Asked, landing: Landing, seen: Seen, *, led: bool
             raise AssertionError(message)
         raise landing.error
     entry = decode(landing.stored, asked.type_)
-    if entry is None:  # another caller's load, of another type
-        message = f"the value that another caller loaded does not fit type={asked.type_!r}"
+    if entry is None:
+        message = f"what was loaded does not fit type={asked.type_!r}"
         raise EncodingError(message)
     outcome: Outcome = landing.outcome if led or landing.outcome == "bypass" else "coalesced"
     call.ended(asked.key, outcome, landing.load_seconds if led else 0.0, undecodable=seen.undecodable)

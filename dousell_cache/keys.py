@@ -40,6 +40,13 @@ class Names:
         """Name a tag's version."""
         return beside(f"{self.namespace}tag:{tag}", "version")
 
+    def tags(self, name: str) -> set[str]:
+        """Return the tags whose version a name on the server may be."""
+        owner, is_version = name.removesuffix(":version"), name.endswith(":version")
+        owners = {owner, owner[1:-1] if owner[:1] == "{" and owner[-1:] == "}" else owner}
+        start = f"{self.namespace}tag:"
+        return {tagged.removeprefix(start) for tagged in owners if is_version and tagged.startswith(start)}
+
     def keys(self, name: str, prefix: str) -> set[str]:
         """Return the keys with a prefix that a name on the server may belong to, as their value or beside it."""
         owners = {name}

@@ -108,7 +108,11 @@ async def lead(call: Call, asked: Asked, seen: Seen, flight: Flight, *, at_hand:
             if isinstance(answer, Lease):
                 return await _load(call, asked, answer, flight, falls_back=falls_back)
             if isinstance(answer, Failed):
-                return await _stand_in(call, asked, answer, falls_back=falls_back)
+                landing = _stand_in(asked, answer, falls_back=falls_back)
+                if landing:
+                    return landing
+                unwanted = "*"  # what could have stood in may not any more: the back-off has no purpose
+                continue
             if at_hand:
                 return YIELDED
             if waiting.too_long():
@@ -144,9 +148,10 @@ class _Waiting:
         seconds = waits(next(self._pauses), load.seconds, self._call.context.lease_ms / 1000)
         if self._call.store.wakes:
             await self.may_ask()
-            await self._call.store.wait(self._key, load, seconds)
-        else:
-            await self._call.context.clock.sleep(seconds)
+            with suppress(CacheError):  # a wait that failed was only shorter: asking tells whether the server is well
+                await self._call.store.wait(self._key, load, seconds)
+                return
+        await self._call.context.clock.sleep(seconds)
 
 
 async def _load(call: Call, asked: Asked, lease: Lease, flight: Flight, *, falls_back: bool) -> Landing:
@@ -183,13 +188,12 @@ async def _fail(call: Call, asked: Asked, lease: Lease, failure: _Failure, *, fa
     return Landing(outcome, stored, failure.error, stand_in=spared, load_seconds=failure.seconds)
 
 
-async def _stand_in(call: Call, asked: Asked, failed: Failed, *, falls_back: bool) -> Landing:
-    """Spare an origin that failed a moment ago."""
+def _stand_in(asked: Asked, failed: Failed, *, falls_back: bool) -> Landing | None:
+    """Spare an origin that failed a moment ago, if something stands in for it."""
     if falls_back:
         return YIELDED
-    if _usable(asked, failed.old, failed.versions):
-        return Landing("stale", failed.old, stand_in=True)
-    return await _unleased(call, asked, "refused")
+    usable = _usable(asked, failed.old, failed.versions)
+    return Landing("stale", failed.old, stand_in=True) if usable else None
 
 
 async def _unleased(call: Call, asked: Asked, outcome: Outcome, proof: int = 0) -> Landing:

@@ -67,6 +67,7 @@ async def look(call: Call, key: str, type_: Any, tags: tuple[str, ...] = (), tim
     near = context.near
     ticket = near.ticket(context.clock.now()) if near is not None else None
     hint = context.hints.get(key)
+    timed = timed or (near is not None and not near.followed)  # nobody would tell that the entry has expired
     if hint:
         asked, timed = tuple(dict.fromkeys((*tags, *hint.tags))), timed or hint.timed
     try:

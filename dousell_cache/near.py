@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from .entries import decode
 from .errors import ConfigurationError
 from .frozen import NotFrozenError, frozen
+from .keys import Names
 
 
 class Absent(Enum):
@@ -97,8 +98,9 @@ class NearCache:
 
     def __init__(self, options: NearOptions, namespace: str, *, followed: bool) -> None:
         self._options = options
+        self.followed = followed
         self._key_prefix = namespace
-        self._tag_prefix, self._tag_suffix = f"{{{namespace}tag:", "}:version"
+        self._names = Names(namespace)
         self._untrusted = -math.inf if followed else math.inf
         self._epoch = 0
         self.after_fork()
@@ -107,16 +109,19 @@ class NearCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: str, type_: Any, now: float) -> Any:
+    def get(self, key: str, type_: Any, now: float, tags: Collection[str] = ()) -> Any:
         """Return the value under a key, or ABSENT.
 
         Args:
             key: as it is after the namespace.
             type_: what the value should be read back as, as in ``entries.decode``.
             now: monotonic seconds, of the clock whose times tickets carry.
+            tags: the tags it must carry, else nobody could have withdrawn it by them.
         """
         held = self._entries.get(key)
         if held is None or now >= held.until or now >= self._trusted_until:
+            return ABSENT
+        if tags and not set(tags) <= set(held.tags):
             return ABSENT
         try:
             self._entries.move_to_end(key)
@@ -175,8 +180,8 @@ class NearCache:
         """Let go of what changed on the server: values by their key's name there, tags by their version's."""
         # A name that is no UTF-8 is none of ours: at worst it drops one entry too many.
         texts = [name.decode("utf-8", "replace") for name in names]
-        start, end, prefix = self._tag_prefix, self._tag_suffix, self._key_prefix
-        tags = [text[len(start) : -len(end)] for text in texts if text.startswith(start) and text.endswith(end)]
+        prefix = self._key_prefix
+        tags = {tag for text in texts for tag in self._names.tags(text)}
         self.forget([text[len(prefix) :] for text in texts if text.startswith(prefix)], tags)
 
     def flush(self) -> None:

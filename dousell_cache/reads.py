@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .errors import CacheError, CacheUnavailable
-from .replies import bulk, bulks
 from .transport.port import Port
+from .transport.replies import bulk, bulks
 
 Values = list[bytes | None]
 

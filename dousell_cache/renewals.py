@@ -3,13 +3,20 @@
 import asyncio
 import heapq
 import itertools
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol
 
 from .runner import run_blocking
+
+_SENDERS = 16  # at 60 ms a round trip enough for 260 loads at a time; a dead server holds up no other for long
+
+logger = logging.getLogger("dousell_cache")
 
 Renew = Callable[[], Coroutine[Any, Any, bool]]
 """Renews once, and returns whether to go on."""
@@ -24,7 +31,7 @@ class Renewals(Protocol):
 
 
 class ThreadRenewals:
-    """Renewals of blocking loads: one thread for all of a process, which most loads are too short to wake."""
+    """Renewals of blocking loads: a thread for all of a process that keeps the times, and a few that send."""
 
     def __init__(self) -> None:
         self.begin_anew()
@@ -34,16 +41,18 @@ class ThreadRenewals:
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, _Kept]] = []
         self._numbers = itertools.count()
+        self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix="dousell-cache renewal")
         self._runs = False
 
     def keep(self, renew: Renew, seconds: float) -> Callable[[], None]:
         """Renew every so many seconds until the function that is returned is called."""
         kept = _Kept(renew, seconds)
         with self._changed:
-            if not self._runs:
-                self._runs = True
-                threading.Thread(target=self._run, name="dousell-cache renewals", daemon=True).start()
             self._push(kept)
+            if not self._runs:
+                with suppress(RuntimeError):  # no thread to be had: a load of more than a lease may then be one of two
+                    threading.Thread(target=self._run, name="dousell-cache renewals", daemon=True).start()
+                    self._runs = True
         return kept.end
 
     def _push(self, kept: "_Kept") -> None:
@@ -54,9 +63,18 @@ class ThreadRenewals:
     def _run(self) -> None:
         while True:
             kept = self._next()
-            if run_blocking(kept.renew()):
-                with self._changed:
-                    self._push(kept)
+            with suppress(RuntimeError):  # the process is ending, or has no thread left
+                self._senders.submit(self._renew, kept)
+
+    def _renew(self, kept: "_Kept") -> None:
+        try:
+            goes_on = run_blocking(kept.renew())
+        except Exception:
+            logger.exception("a lease could not be renewed; it is tried again")
+            goes_on = True
+        if goes_on:
+            with self._changed:
+                self._push(kept)
 
     def _next(self) -> "_Kept":
         with self._changed:

@@ -18,9 +18,9 @@ from .errors import CacheError, CacheUnavailable, CommandRefused
 from .keys import Names
 from .policy import TAGS_LIVE_MS
 from .reads import Reads
-from .replies import array, bulk, bulks, integer
 from .scripts import Script
 from .transport.port import Argument, Port, Reply
+from .transport.replies import array, bulk, bulks, integer
 
 Versions = dict[str, str | None]
 """Tags and the versions they have now; None where there is none."""

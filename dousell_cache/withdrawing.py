@@ -1,34 +1,50 @@
 """Withdraw keys, tags or a prefix; and what could not be withdrawn, before anything is trusted again."""
 
-from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
-from .context import Call
-from .debts import Withdrawal, together
-from .errors import CacheError, CommandRefused
+from .context import Call, Context
+from .debts import Due, Withdrawal
+from .errors import CacheError, CacheUnavailable, CommandRefused
 from .events import Invalidation
+from .flights import INTERRUPTED, Flight, Landing
 
 
 async def pay(call: Call) -> bool:
-    """Replay the invalidations that this process owes, and return whether the cache may be trusted again."""
+    """Replay the invalidations that this process owes, and return whether the cache may be trusted again.
+
+    What does not fit into the patience of this call is left to the next. A prefix, which takes as long as the server is
+    large, is paid behind everybody's back, and nothing is trusted until it is.
+    """
     debts = call.context.debts
-    owed = debts.owed()
     try:
-        try:
-            await _replay(call, together(owed))
-        except CommandRefused:  # by a server that is well; of what went together, some may yet be taken
-            for withdrawal in owed:
-                with suppress(CommandRefused):
-                    await _replay(call, [withdrawal])
+        while due := debts.due():
+            if due.withdrawal.prefix is not None:
+                call.context.flights.start(_PREFIX, partial(_pay_prefix, call.context, due))
+                return False
+            try:
+                await withdraw(call, due.withdrawal, replayed=True)
+            except CommandRefused:  # by a server that is well; of what went together, some may yet be taken
+                for one in due.each():
+                    with suppress(CommandRefused):
+                        await withdraw(call, one.withdrawal, replayed=True)
+            debts.paid(due)
     except CacheError:
         return False
-    debts.paid(owed)
     return True
 
 
-async def _replay(call: Call, withdrawals: Iterable[Withdrawal]) -> None:
-    for withdrawal in withdrawals:
-        await withdraw(call, withdrawal, replayed=True)
+_PREFIX = ""  # no key
+
+
+async def _pay_prefix(context: Context, due: Due, _: Flight) -> Landing:
+    call = Call(context)
+    call.take_time()
+    with suppress(CacheUnavailable):  # then the next read begins anew
+        with suppress(CommandRefused):
+            await withdraw(call, due.withdrawal, replayed=True)
+        context.debts.paid(due)
+    return INTERRUPTED
 
 
 async def withdraw(call: Call, withdrawal: Withdrawal, *, replayed: bool = False) -> int:

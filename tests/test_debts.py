@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from dousell_cache import MISSING, CacheUnavailable, connect, connect_async
-from dousell_cache.debts import Debts, Withdrawal, together
+from dousell_cache.debts import Debts, Withdrawal
 from dousell_cache.errors import CommandRefused
 from dousell_cache.events import Invalidation, Read
 from dousell_cache.keys import Names
@@ -162,7 +162,8 @@ async def test_a_new_failure_during_a_replay_stays_owed(face: Face) -> None:
 
     loss._send = fail_meanwhile
     assert await face.get("a") is MISSING
-    assert list(debts.owed()) == [Withdrawal(("a",))]
+    assert all_due(debts) == [Withdrawal(("a",))]
+    debts.owe(Withdrawal(("a",)))
     await face.get("b")
     assert not debts.any
 
@@ -265,22 +266,44 @@ def test_nobody_joins_a_load_that_a_failed_invalidation_did_not_stop(valkey_url:
         assert cache.get("a") != "old"
 
 
+def all_due(debts: Debts) -> list[Withdrawal]:
+    """Return what pays everything that is owed, and forget it."""
+    withdrawals = []
+    while due := debts.due():
+        withdrawals.append(due.withdrawal)
+        debts.paid(due)
+    return withdrawals
+
+
 def test_few_commands_pay_many_debts() -> None:
     """Keys go together and tags go together, softly and for good apart; prefixes one by one."""
-    owed = [
+    debts = Debts()
+    for withdrawal in (
         Withdrawal(("a", "b")),
         Withdrawal(("b", "c")),
         Withdrawal(tags=("t",)),
         Withdrawal(("a",), soft=True),
         Withdrawal(prefix="p"),
+        Withdrawal(prefix="q"),
         Withdrawal(tags=("u",)),
-    ]
-    assert list(together(owed)) == [
+    ):
+        debts.owe(withdrawal)
+    assert all_due(debts) == [
         Withdrawal(("a", "b", "c")),
         Withdrawal(tags=("t", "u")),
-        Withdrawal(prefix="p"),
         Withdrawal(("a",), soft=True),
+        Withdrawal(prefix="p"),
+        Withdrawal(prefix="q"),
     ]
+    assert not debts.any
+
+
+def test_no_command_pays_more_than_a_thousand_debts() -> None:
+    """What was owed during a long outage is paid in pieces, so that each of them keeps to patience."""
+    debts = Debts()
+    for number in range(2500):
+        debts.owe(Withdrawal((f"key{number}",)))
+    assert [len(withdrawal.keys) for withdrawal in all_due(debts)] == [1000, 1000, 500]
 
 
 def test_what_is_owed_anew_is_not_paid_by_the_former_payment() -> None:
@@ -289,10 +312,10 @@ def test_what_is_owed_anew_is_not_paid_by_the_former_payment() -> None:
     assert not debts.any
     debts.owe(Withdrawal(("a",)))
     debts.owe(Withdrawal(("b",)))
-    owed = debts.owed()
+    due = debts.due()
+    assert due
     debts.owe(Withdrawal(("b",)))
     debts.owe(Withdrawal(("c",)))
-    debts.paid(owed)
-    assert set(debts.owed()) == {Withdrawal(("b",)), Withdrawal(("c",))}
-    debts.paid(debts.owed())
+    debts.paid(due)
+    assert all_due(debts) == [Withdrawal(("b", "c"))]
     assert not debts.any

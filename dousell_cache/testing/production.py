@@ -52,6 +52,11 @@ class ExploredFlights:
         """Tell whether a load of a key is under way."""
         return key in self._flights
 
+    def leased(self, key: str) -> bool:
+        """Tell whether a load of a key is under way that has asked for a lease."""
+        known = self._flights.get(key)
+        return known is not None and known[0].sent > 0
+
     def withdraw(self, keys: Iterable[str] | None) -> None:
         """Let nobody else join the loads of these keys, or of any."""
         for key in tuple(self._flights) if keys is None else tuple(keys):

@@ -9,9 +9,10 @@ A command's key is its first argument, a script's its third. Where that is wrong
 the guess has cost one redirection.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+from typing import Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
@@ -19,9 +20,11 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from ..addresses import several
 from ..errors import CacheUnavailable, CommandRefused, ConfigurationError
 from .port import Argument, Reply
+from .replies import array, bulk, integer
 from .tcp import AsyncTcp, BlockingTcp
 
 _SCRIPTS = {"EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"}
+_REDIRECTED = re.compile(r"(?:MOVED|ASK) (?P<slot>\d{1,5}) (?P<host>\S*):(?P<port>\d{1,5})(?: |$)")
 _PORT = 6379
 _MOST_REDIRECTIONS = 5  # a slot moves once; whoever is sent around more often runs in circles
 
@@ -129,16 +132,21 @@ class _Cluster(Generic[Node]):
                 if address == candidates[-1] or time.monotonic() - started >= self.patience:
                     raise
             else:
-                self._read(cast("list[list[Any]]", reply), address)
+                self._read(reply, address)
                 break
 
-    def _read(self, ranges: list[list[Any]], asked: str) -> None:
+    def _read(self, reply: Reply, asked: str) -> None:
         holders = [asked] * REDIS_CLUSTER_HASH_SLOTS
         servers = [asked]
-        for first, last, *replicated in ranges:
-            addresses = [_address(host, port, asked) for host, port, *_ in replicated]
-            holders[first : last + 1] = addresses[:1] * (last + 1 - first)
+        for part in array(reply):
+            first, last, *replicated = array(part)
+            addresses = [_served_at(server, asked) for server in replicated]
+            low, high = integer(first), integer(last)
+            holders[low : high + 1] = addresses[:1] * (high + 1 - low)
             servers += addresses
+        if len(holders) != REDIS_CLUSTER_HASH_SLOTS:
+            message = "the server's map of the Cluster makes no sense"
+            raise CacheUnavailable(message)
         self._holders = holders
         self._order = list(dict.fromkeys([*servers, *self._seeds]))
 
@@ -149,7 +157,13 @@ class _Cluster(Generic[Node]):
         if address not in self._nodes:
             credentials, at, _ = self._url.netloc.rpartition("@")
             url = self._url._replace(netloc=f"{credentials}{at}{address}").geturl()
-            self._nodes.setdefault(address, self._build(url))  # of two threads, one builds in vain
+            try:
+                self._nodes.setdefault(address, self._build(url))  # of two threads, one builds in vain
+            except ConfigurationError as error:
+                if address in self._seeds:
+                    raise  # the caller's own
+                message = "the server names another one by an address that is none"
+                raise CacheUnavailable(message) from error
         return self._nodes[address]
 
 
@@ -207,9 +221,16 @@ def _key(command: tuple[Argument, ...]) -> bytes:
 def _redirection(refused: CommandRefused, asked: str) -> Redirection | None:
     if refused.code not in {"MOVED", "ASK"}:
         return None
-    _, slot, endpoint = str(refused).split(" ")[:3]
-    host, _, port = endpoint.rpartition(":")
-    return Redirection(refused.code == "ASK", int(slot), _address(host, port, asked))
+    told = _REDIRECTED.match(str(refused))
+    if not told or int(told["slot"]) >= REDIS_CLUSTER_HASH_SLOTS:
+        message = "the server sends a command elsewhere and does not say where"
+        raise CacheUnavailable(message)
+    return Redirection(refused.code == "ASK", int(told["slot"]), _address(told["host"], told["port"], asked))
+
+
+def _served_at(server: Reply, asked: str) -> str:
+    host, port, *_ = [*array(server), None, None]
+    return _address(bulk(host), integer(port), asked)
 
 
 def _location(url: str) -> str:

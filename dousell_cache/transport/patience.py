@@ -17,7 +17,7 @@ from .port import Argument, AsyncTransport, BlockingTransport, Clock, Port, Repl
 State: TypeAlias = Literal["closed", "open", "half-open"]
 
 FAILURES = 3
-"""Failures in a row that open the breaker: one may be a lost packet, three are a dead cache."""
+"""Failures that open the breaker: one may be a lost packet, three are a dead cache."""
 WINDOW = 1.0
 """Seconds between two tries of a dead cache: what a recovery may go unnoticed."""
 
@@ -40,7 +40,8 @@ class Breaker:
     """Decide whether a command may be sent: closed, open, or half-open while one caller tries; safe between threads.
 
     Args:
-        failures: failures in a row that open it; a refused connection does at once. None: it never opens.
+        failures: failures that open it, a success making up for half a one; a refused connection does at once. None:
+            it never opens.
         window: seconds between two tries while it is open, ± 10 %.
         chance: returns numbers in [0, 1), for that jitter.
     """
@@ -193,8 +194,12 @@ class Guarded:
         return await self._watched(self._admitted(always=True), self._port.send(*command))
 
     async def block(self, seconds: float, *command: Argument) -> Reply:
-        """Send a command that waits on the server; it never is the one that tries a dead cache."""
-        return await self._watched(self._admitted(may_probe=False), self._port.block(seconds, *command))
+        """Send a command that waits on the server; it never is the one that tries a dead cache, nor speaks against one.
+
+        So many may wait at once that no connection is left for another: that says nothing about the server.
+        """
+        self._admitted(may_probe=False)
+        return await self._port.block(seconds, *command)
 
     async def _watched(self, ticket: Ticket, sending: Coroutine[Any, Any, Reply]) -> Reply:
         try:

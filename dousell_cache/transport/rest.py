@@ -10,6 +10,7 @@ import os
 import ssl
 from functools import cache
 from typing import Any, Literal
+from weakref import WeakSet
 
 import httpx
 from upstash_redis.errors import UpstashError
@@ -38,6 +39,14 @@ class _Rest(CannotBlock):
         self.patience = patience
         self._headers = make_headers(token, None, allow_telemetry=False)
         self._redaction = Redaction(token)
+        self.closed = False
+        _OPEN.add(self)
+
+    _http: Any
+
+    def begin_anew(self) -> None:
+        """Make a client, with connections of its own: a forked child must never speak over its parent's."""
+        raise NotImplementedError
 
     def _remember(self, sync_token: str) -> None:
         self._headers["Upstash-Sync-Token"] = sync_token  # a replica shows this client what it wrote
@@ -71,8 +80,12 @@ class BlockingRest(_Rest):
 
     def __init__(self, url: str, token: str, *, patience: float) -> None:
         super().__init__(url, token, patience=patience)
-        client = httpx.Client(timeout=patience, verify=_trusted(), event_hooks={"response": [_refuse]})
-        self._http: Any = _BlockingHttp(bound(client), self._remember)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Make a client, with connections of its own: a forked child must never speak over its parent's."""
+        client = httpx.Client(timeout=self.patience, verify=_trusted(), event_hooks={"response": [_refuse]})
+        self._http = _BlockingHttp(bound(client), self._remember)
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
@@ -89,6 +102,7 @@ class BlockingRest(_Rest):
 
     def close(self) -> None:
         """Close the HTTP connections."""
+        self.closed = True
         self._http.close()
 
 
@@ -105,8 +119,12 @@ class AsyncRest(_Rest):
 
     def __init__(self, url: str, token: str, *, patience: float) -> None:
         super().__init__(url, token, patience=patience)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Make a client, with connections of its own: a forked child must never speak over its parent's."""
         client = httpx.AsyncClient(timeout=None, verify=_trusted(), event_hooks={"response": [_arefuse]})  # noqa: S113
-        self._http: Any = _AsyncHttp(abandonable(client), self._remember)
+        self._http = _AsyncHttp(abandonable(client), self._remember)
 
     async def send(self, *command: Argument) -> Reply:
         """Send one command and return its reply."""
@@ -123,6 +141,7 @@ class AsyncRest(_Rest):
 
     async def close(self) -> None:
         """Close the HTTP connections."""
+        self.closed = True
         await self._http.close()
 
 
@@ -191,3 +210,19 @@ def _as_bytes(reply: Any) -> Reply:
         return reply
     message = f"{type(reply).__name__} is no reply"
     raise TypeError(message)
+
+
+_OPEN = WeakSet[_Rest]()
+_INHERITED = list[Any]()
+"""The parent's clients, in a forked child: collected, they would close connections that the parent goes on using."""
+
+
+def _leave_the_parents() -> None:
+    for transport in list(_OPEN):
+        _INHERITED.append(transport._http)  # noqa: SLF001 - its own module
+        if not transport.closed:
+            transport.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_leave_the_parents)

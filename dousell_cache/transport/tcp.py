@@ -9,6 +9,7 @@ next.
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, Literal, NoReturn, Self
 
 from ..errors import CacheUnavailable
@@ -36,7 +37,7 @@ class _Tcp:
     def __init__(self, pool: Any, patience: float) -> None:
         self.pool = pool
         self.patience = patience
-        self._redaction = Redaction(pool.connection_kwargs.get("password"))
+        self._redaction = Redaction(*_passwords(pool))
 
     def slot(self, key: str) -> int:  # noqa: ARG002 - the port's; one server holds them all
         """Return 0: one server holds all keys."""
@@ -59,6 +60,14 @@ class _Tcp:
 
     def _raise(self, error: Exception) -> NoReturn:
         raise translated(error, self._redaction) from self._redaction.cause(error)
+
+
+def _passwords(pool: Any) -> Iterator[str | None]:
+    """Yield the passwords that connecting may quote: the server's, and those of the Sentinels that lead to it."""
+    yield pool.connection_kwargs.get("password")
+    watching = getattr(pool, "sentinel_manager", None)
+    for sentinel in watching.sentinels if watching else ():
+        yield sentinel.connection_pool.connection_kwargs.get("password")
 
 
 class BlockingTcp(_Tcp):
@@ -100,10 +109,11 @@ class BlockingTcp(_Tcp):
         self._waiting_shelf.close()
 
     def _ask(self, shelf: Shelf[BlockingLink], seconds: float, *commands: tuple[Argument, ...]) -> Reply:
-        deadline = time.monotonic() + seconds
+        started = time.monotonic()
         packed = [pack(command) for command in commands]
         try:
-            link = shelf.take() or waited(shelf, deadline)
+            link = shelf.take() or waited(shelf, started + min(seconds, self.patience))
+            deadline = started + seconds if shelf is self._shelf else time.monotonic() + seconds
             try:
                 for one in packed:
                     received = link.ask(one, deadline)
@@ -177,11 +187,12 @@ class AsyncTcp(_Tcp):
             await asyncio.wait(ending, timeout=self.patience)
 
     async def _ask(self, shelf: Shelf[AsyncLink], seconds: float, *commands: tuple[Argument, ...]) -> Reply:
-        deadline = time.monotonic() + seconds
+        started = time.monotonic()
         packed = [pack(command) for command in commands]
         try:
             _own(shelf)
-            link = shelf.take() or await awaited(shelf, deadline)
+            link = shelf.take() or await awaited(shelf, started + min(seconds, self.patience))
+            deadline = started + seconds if shelf is self._shelf else time.monotonic() + seconds
             try:
                 for one in packed:
                     received = await link.ask(one, deadline)

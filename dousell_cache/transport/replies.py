@@ -1,7 +1,7 @@
 """What a reply must look like: a server that answers in another shape is none, and cannot serve."""
 
-from .errors import CacheUnavailable
-from .transport.port import Reply
+from ..errors import CacheUnavailable
+from .port import Reply
 
 
 def integer(reply: Reply) -> int:
