@@ -2,12 +2,11 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from . import flows
-from .cached import AsyncDecorator, cached_async
+from .cached import AsyncDecorator, cached_async, checked_template
 from .clocks import AsyncClock
 from .entries import checked_type
 from .errors import ConfigurationError
@@ -15,7 +14,7 @@ from .explaining import Explanation, explain
 from .face import Defaults, Face, Keeping
 from .flights import Flights, TaskFlights
 from .near import ABSENT, NearCache
-from .policy import BATCH_JITTER, checked_key, checked_tags
+from .policy import BATCH_JITTER, checked_key, checked_keys, checked_mapping, checked_tags
 from .reads import Reads, TaskReads
 from .renewals import Renewals, TaskRenewals
 from .transport.connect import Place
@@ -104,7 +103,7 @@ class AsyncCache(Face):
         """
         if self._near is not None and (near := self._from_near(key, type, tags)) is not ABSENT:
             return near
-        asked = self._asked(key, partial(_load, loader), tags, type, options)
+        asked = self._asked(key, _load, loader, tags, type, options)
         return await flows.get_or_set(self._call(), asked)
 
     async def refresh(
@@ -117,7 +116,7 @@ class AsyncCache(Face):
         **options: Unpack[Keeping],
     ) -> Any:
         """Load now, store and return the value, whatever is under the key; see :meth:`get_or_set`."""
-        asked = self._asked(key, partial(_load, loader), tags, type, options)
+        asked = self._asked(key, _load, loader, tags, type, options)
         return await flows.refresh(self._call(), asked)
 
     def cached(
@@ -133,6 +132,7 @@ class AsyncCache(Face):
 
         It takes asynchronous and blocking functions, and what it makes of them is awaited.
         """
+        checked_template(template)
         self._policy(options)
         return cached_async(self, template, tags=tags, secret=secret, type=type, **options)
 
@@ -144,7 +144,7 @@ class AsyncCache(Face):
 
     async def get_many(self, keys: Iterable[str], *, type: Any = Any) -> dict[str, Any]:
         """Return the values of those keys that have one, by key; see :meth:`Cache.get_many`."""
-        names = tuple(dict.fromkeys(checked_key(key) for key in keys))
+        names = checked_keys(keys)
         return await flows.get_many(self._call(), names, checked_type(type))
 
     async def set(self, key: str, value: object, *, tags: Collection[str] = (), **options: Unpack[Keeping]) -> bool:
@@ -156,7 +156,7 @@ class AsyncCache(Face):
         self, values: Mapping[str, object], *, tags: Collection[str] = (), **options: Unpack[Keeping]
     ) -> bool:
         """Store values by key in one command and return whether the server took them; see :meth:`Cache.set_many`."""
-        checked = {checked_key(key): value for key, value in values.items()}
+        checked = checked_mapping("values", values)
         policy = self._policy(options, BATCH_JITTER)
         return await flows.put(self._call(), checked, policy, checked_tags(tags))
 

@@ -2,12 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 from . import flows
-from .cached import Cached, cached_blocking
+from .cached import Cached, cached_blocking, checked_template
 from .clocks import BlockingClock
 from .entries import checked_type
 from .errors import ConfigurationError
@@ -15,7 +14,7 @@ from .explaining import Explanation, explain
 from .face import Defaults, Face, Keeping
 from .flights import Flights, ThreadFlights
 from .near import ABSENT, NearCache
-from .policy import BATCH_JITTER, checked_key, checked_tags
+from .policy import BATCH_JITTER, checked_key, checked_keys, checked_mapping, checked_tags
 from .reads import Reads, ThreadReads
 from .renewals import RENEWALS, Renewals
 from .runner import run_blocking
@@ -97,7 +96,7 @@ class Cache(Face):
         """
         if self._near is not None and (near := self._from_near(key, type, tags)) is not ABSENT:
             return near  # type: ignore[no-any-return]  # what lies there is taken for what the loader returns
-        asked = self._asked(key, partial(_load, loader), tags, type, options)
+        asked = self._asked(key, _load, loader, tags, type, options)
         value: T = run_blocking(flows.get_or_set(self._call(), asked))
         return value
 
@@ -111,7 +110,7 @@ class Cache(Face):
         **options: Unpack[Keeping],
     ) -> T:
         """Load now, store and return the value, whatever is under the key; see :meth:`get_or_set`."""
-        asked = self._asked(key, partial(_load, loader), tags, type, options)
+        asked = self._asked(key, _load, loader, tags, type, options)
         value: T = run_blocking(flows.refresh(self._call(), asked))
         return value
 
@@ -141,6 +140,7 @@ class Cache(Face):
         Raises:
             ValueError: a template, an option, the secret or the function makes no sense; raised on decoration.
         """
+        checked_template(template)
         self._policy(options)
         return cached_blocking(self, template, tags=tags, secret=secret, type=type, **options)
 
@@ -152,7 +152,7 @@ class Cache(Face):
 
     def get_many(self, keys: Iterable[str], *, type: Any = Any) -> dict[str, Any]:
         """Return the values of those keys that have one, by key: one command for all, two if any has tags or grace."""
-        names = tuple(dict.fromkeys(checked_key(key) for key in keys))
+        names = checked_keys(keys)
         return run_blocking(flows.get_many(self._call(), names, checked_type(type)))
 
     def set(self, key: str, value: object, *, tags: Collection[str] = (), **options: Unpack[Keeping]) -> bool:
@@ -176,7 +176,7 @@ class Cache(Face):
 
         See :meth:`set`.
         """
-        checked = {checked_key(key): value for key, value in values.items()}
+        checked = checked_mapping("values", values)
         policy = self._policy(options, BATCH_JITTER)
         return run_blocking(flows.put(self._call(), checked, policy, checked_tags(tags)))
 

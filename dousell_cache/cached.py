@@ -8,7 +8,9 @@ An argument that the template does not name is no part of the key: callers that 
 a method's ``self``: all instances share. ``@staticmethod`` and ``@classmethod`` stand above ``@cached``.
 """
 
+import asyncio
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial, update_wrapper
@@ -131,6 +133,10 @@ class Cached(_Decorated[P], Generic[P, R]):
 class AsyncCached(_Decorated[P], Generic[P, R]):
     """A function whose results an :class:`~dousell_cache.AsyncCache` keeps; awaited, asynchronous or not."""
 
+    def __init__(self, plan: _Plan, bound: tuple[object, ...] = ()) -> None:
+        super().__init__(plan, bound)
+        _mark_asynchronous(self)
+
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the value for these arguments, from the cache or else from the function."""
         return cast("R", await self._ask(self._plan.face.get_or_set, args, kwargs))
@@ -163,6 +169,18 @@ class AsyncDecorator(Protocol):
 
     @overload
     def __call__(self, function: Callable[P, R], /) -> AsyncCached[P, R]: ...
+
+
+def checked_template(template: str) -> str:
+    """Return a template if it is text.
+
+    Raises:
+        ConfigurationError: it is none: ``@cache.cached`` was written without its parentheses, perhaps.
+    """
+    if not isinstance(template, str):
+        message = f"write @cache.cached('name:{{argument}}', …): the template must be a string, not {template!r}"
+        raise ConfigurationError(message)
+    return template
 
 
 def cached_blocking(face: Face, template: str, **settings: Any) -> Callable[[Callable[P, R]], Cached[P, R]]:
@@ -215,3 +233,11 @@ def _listed(tags: Iterable[str]) -> Iterable[str]:
         message = f"tags must be a list of templates, such as [{tags!r}]"
         raise ConfigurationError(message)
     return tags
+
+
+def _mark_asynchronous(function: Any) -> None:
+    """Let frameworks see that calling it gives something to be awaited, as for any ``async def``."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(function)
+    else:
+        function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001 - what asyncio looks for

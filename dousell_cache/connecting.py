@@ -55,7 +55,7 @@ def connect(
     Raises:
         ConfigurationError: a variable, the target or an option makes no sense; the message names it.
     """
-    defaults = Defaults(**options)
+    defaults = _defaults(options)
     place = locate(target)
     try:
         transport = blocking_transport(place.environment, patience)
@@ -74,7 +74,7 @@ async def connect_async(
     **options: Unpack[Options],
 ) -> AsyncCache:
     """Find the cache that belongs to this environment and return the asyncio face of it; see :func:`connect`."""
-    defaults = Defaults(**options)
+    defaults = _defaults(options)
     place = await asyncio.to_thread(locate, target)
     try:
         transport = async_transport(place.environment, patience)
@@ -83,3 +83,15 @@ async def connect_async(
     except BaseException:
         place.release()
         raise
+
+
+def _defaults(options: Options) -> Defaults:
+    unknown = options.keys() - Options.__optional_keys__
+    if unknown & {"cache_if", "tags", "type"}:
+        message = f"{min(unknown)!r} is an option of a call, not of connect()"
+        raise TypeError(message)
+    if unknown:
+        known = ", ".join(sorted({*Options.__optional_keys__, "namespace", "patience"}))
+        message = f"{min(unknown)!r} is no option of connect(); the options are {known}"
+        raise TypeError(message)
+    return Defaults(**options)

@@ -125,8 +125,16 @@ class Call:
         """Return how long the call has lasted."""
         return self.context.clock.now() - self.started
 
-    def ended(self, key: str, outcome: Outcome, load_seconds: float = 0.0, undecodable: bool = False) -> None:
+    def ended(
+        self,
+        key: str,
+        outcome: Outcome,
+        load_seconds: float = 0.0,
+        undecodable: bool = False,
+        failure: BaseException | None = None,
+    ) -> None:
         """Tell the observers how a read ended."""
         context = self.context
         seconds = context.clock.now() - self.started
-        context.emit(Read(key, outcome, seconds, load_seconds, self.store.commands, undecodable=undecodable))
+        told = type(failure).__name__ if failure else ""
+        context.emit(Read(key, outcome, seconds, load_seconds, self.store.commands, False, undecodable, told))

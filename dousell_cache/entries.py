@@ -46,8 +46,12 @@ _PLACE = {"": ""}
 _PLACE_TEXT = b'{"":""}'
 
 
-def encode(entry: Entry[Any]) -> bytes:
+def encode(entry: Entry[Any], key: str = "") -> bytes:
     """Return the stored form of an entry.
+
+    Args:
+        entry: the entry.
+        key: its key, to be named when it has none.
 
     Raises:
         EncodingError: the value, or a part of it, has no JSON form.
@@ -55,8 +59,8 @@ def encode(entry: Entry[Any]) -> bytes:
     try:
         return msgspec.json.encode(entry)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        message = f"a value of type {type(entry.value).__name__} cannot be stored as JSON: {error}"
-        raise EncodingError(message) from error
+        message = f"the value of {key!r} of type {type(entry.value).__name__} cannot be stored as JSON: {error}"
+        raise EncodingError(message) from None
 
 
 def encode_around_tags(entry: Entry[Any]) -> tuple[bytes, bytes]:
@@ -77,6 +81,19 @@ def decode(stored: bytes, type_: Any = Any) -> Entry[Any] | None:
         return decoder.decode(stored)
     except Exception:  # noqa: BLE001 - a type's own checks may raise anything, and no stored text stops a read
         return None
+
+
+def check_fits(stored: bytes, key: str, type_: Any) -> None:
+    """Make sure that what was loaded can be read back.
+
+    Raises:
+        EncodingError: it cannot; the message says where in the value.
+    """
+    try:
+        _decoder(type_).decode(stored)
+    except Exception as error:  # noqa: BLE001 - a type's own checks may raise anything
+        message = f"the value of {key!r} does not fit type={type_!r}, so every later read of it would miss: {error}"
+        raise EncodingError(message) from None
 
 
 def judge(entry: Entry[Any], left_ms: int | None, versions: Mapping[str, str | None], wanted: tuple[str, ...]) -> State:

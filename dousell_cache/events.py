@@ -43,6 +43,7 @@ class Read(msgspec.Struct, frozen=True):
         commands: commands sent to the server for it; one that several shared counts for the caller that sent it.
         near: whether it was answered by this process's own near cache.
         undecodable: whether what lay under the key was no entry, or none of this type.
+        failure: the type of what the loader raised, also where an old value was served in its place; "" if it did not.
     """
 
     key: str
@@ -52,6 +53,7 @@ class Read(msgspec.Struct, frozen=True):
     commands: int
     near: bool = False
     undecodable: bool = False
+    failure: str = ""
 
 
 class Write(msgspec.Struct, frozen=True):

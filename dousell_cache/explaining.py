@@ -43,14 +43,14 @@ async def explain(call: Call, key: str) -> Explanation:
     """Say what a read of this key would find, and why; nothing is loaded and nobody is told."""
     seen = await look(call, key, Any, timed=True)
     outcome = _OUTCOMES[seen.state] if seen.serving else "bypass"
-    holder = await _holder(call, key) if seen.serving else None
+    holder, old = await _beside(call, key) if seen.serving else (None, None)
     entry, left_ms = seen.entry, seen.left_ms
     lasts = entry is not None and left_ms is not None and left_ms >= 0
     fresh_ms = left_ms - entry.grace_ms if entry and left_ms is not None and lasts else None
     return Explanation(
         key,
         outcome,
-        _reason(seen, holder),
+        _reason(seen, holder, old),
         age=(entry.ttl_ms - fresh_ms) / 1000 if entry and entry.ttl_ms and fresh_ms is not None else None,
         fresh_for=fresh_ms / 1000 if fresh_ms is not None else None,
         load_ms=entry.load_ms if entry else None,
@@ -65,14 +65,14 @@ _FAILED = b"failed"
 _OUTCOMES: dict[State, Outcome] = {"fresh": "hit", "stale": "stale", "old": "miss", "gone": "miss"}
 
 
-async def _holder(call: Call, key: str) -> bytes | None:
+async def _beside(call: Call, key: str) -> tuple[bytes | None, bytes | None]:
     try:
-        return await call.store.holder(key)
+        return await call.store.beside(key)
     except CacheError:
-        return None
+        return None, None
 
 
-def _reason(seen: Seen, holder: bytes | None) -> str:
+def _reason(seen: Seen, holder: bytes | None, old: bytes | None) -> str:
     if not seen.serving:
         return "the cache cannot serve now, so the loader would answer"
     if seen.undecodable:
@@ -85,4 +85,6 @@ def _reason(seen: Seen, holder: bytes | None) -> str:
         return f"past its time, and within its grace{spared}"
     if seen.state == "fresh":
         return "there, and within its time"
+    if old is not None:
+        return "withdrawn softly: it may stand in for an origin that fails"
     return "nothing there, and somebody is loading it" if holder not in (None, _FAILED) else "nothing there"

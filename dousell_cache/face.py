@@ -6,6 +6,7 @@ import secrets
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypedDict
 
 from .context import Call, Context
@@ -66,6 +67,24 @@ class Defaults:
     near: Near = None
     breaker: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse options that make no sense where they are given, not at the first call."""
+        resolved(1 if self.ttl is None else self.ttl, self.grace, self.jitter or 0.0, self.early, self.background)
+        milliseconds("lease", self.lease)
+        if not isinstance(self.breaker, bool):
+            message = f"breaker must be True or False, not {self.breaker!r}"
+            raise ConfigurationError(message)
+        _near_options(self.near)
+
+
+def _near_options(near: Any) -> NearOptions | None:
+    if near is None or isinstance(near, NearOptions):
+        return near
+    if not isinstance(near, tuple) or len(near) != 2:
+        message = f"near must be (size, age), such as (10_000, 5.0), or NearOptions, not {near!r}"
+        raise ConfigurationError(message)
+    return NearOptions(*near)
+
 
 class Face:
     """Where a cache is, who watches it, and its options, settled once.
@@ -86,16 +105,18 @@ class Face:
         defaults: Defaults,
         clock: Clock,
     ) -> None:
+        if not isinstance(namespace, str):
+            message = f"namespace must be a string, not {namespace!r}"
+            raise ConfigurationError(message)
         self._place = place
         self._namespace = namespace
         self._defaults = defaults
         self._clock = clock
         self._tally = Tally()
         self._observers = Observers(self._tally)
-        self._default_policy(defaults)
         self._has_cache = place.environment.kind != "none"
         self._raw_port = transport
-        near = NearOptions(*defaults.near) if isinstance(defaults.near, tuple) else defaults.near
+        near = _near_options(defaults.near)
         self._near = NearCache(near, namespace, followed=self._is_followed) if near else None
         self._debts = Debts()
         self._context = self._fresh_context()
@@ -121,6 +142,9 @@ class Face:
         Args:
             observer: takes one frozen event (see :mod:`dousell_cache.events`); runs in the caller's thread.
         """
+        if not callable(observer):
+            message = f"an observer must be a function of an event, not {observer!r}"
+            raise ConfigurationError(message)
         return self._observers.subscribe(observer)
 
     _is_followed = False
@@ -169,15 +193,32 @@ class Face:
         return Call(self._context)
 
     def _asked(
-        self, key: str, load: Callable[[], Awaitable[Any]], tags: Collection[str], type_: Any, options: Keeping
+        self,
+        key: str,
+        run: Callable[[Callable[[], Any]], Awaitable[Any]],
+        loader: Callable[[], Any],
+        tags: Collection[str],
+        type_: Any,
+        options: Keeping,
     ) -> Asked:
+        """Settle what a call asks for; ``run`` calls the loader as the face does."""
         policy = self._policy(options)
+        if not callable(loader):
+            message = f"the loader must be a function, not {loader!r}"
+            raise ConfigurationError(message)
         cache_if = options.get("cache_if")
         if cache_if is not None and not callable(cache_if):
             message = f"cache_if must be a function of the value, not {cache_if!r}"
             raise ConfigurationError(message)
         names = checked_tags(tags) if tags != () else ()
-        return Asked(checked_key(key), load, policy, names, type_ if type_ is Any else checked_type(type_), cache_if)
+        return Asked(
+            checked_key(key),
+            partial(run, loader),
+            policy,
+            names,
+            type_ if type_ is Any else checked_type(type_),
+            cache_if,
+        )
 
     def _policy(self, options: Keeping, jitter: float | None = None) -> Policy:
         """Settle the options of a call: its own, else the cache's, else what is usual."""
@@ -219,11 +260,6 @@ class Face:
         else:
             self._observers(Read(key, "hit", self._clock.now() - started, 0.0, 0, near=True))
         return value
-
-    def _default_policy(self, defaults: Defaults) -> None:
-        """Refuse options that make no sense where they are given, not at the first call."""
-        resolved(1 if defaults.ttl is None else defaults.ttl, defaults.grace, defaults.jitter or 0.0, defaults.early)
-        milliseconds("lease", defaults.lease)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.environment!r}, namespace={self._namespace!r})"

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Protocol
 
 import msgspec
@@ -25,6 +26,7 @@ class Landing(msgspec.Struct, frozen=True):
         outcome: what its leader met.
         stored: the value in its stored form, if there is one.
         error: what the loader raised, if it did.
+        trace: where it did.
         proof: which command of the flight proves the value to be in force: who joined before it was sent may take it.
         stand_in: whether ``stored`` is a softly withdrawn entry, the leader's only.
         load_seconds: how long the loader took.
@@ -36,6 +38,7 @@ class Landing(msgspec.Struct, frozen=True):
     proof: int = 0
     stand_in: bool = False
     load_seconds: float = 0.0
+    trace: TracebackType | None = None
 
 
 EVERYBODY = 2**62

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from .context import MISSING, Call
 from .debts import Withdrawal
 from .entries import Entry, decode, encode
-from .errors import CacheError, CommandRefused, EncodingError
+from .errors import CacheError, CacheUnavailable, CommandRefused, EncodingError
 from .events import Outcome, Write
 from .flights import INTERRUPTED, Flight, Landing
 from .loading import YIELDED, Asked, lead
@@ -47,7 +47,7 @@ async def get_or_set(call: Call, asked: Asked) -> Any:
                 seen = await look(call, key, asked.type_, asked.tags, policy.timed)
             continue
         if answer == "at hand":
-            return _served(call, asked, seen, due=due, load_seconds=landing.load_seconds)
+            return _served(call, asked, seen, due=due, landing=landing)
         return _landed(call, asked, landing, seen, led=joined is None)
 
 
@@ -81,7 +81,7 @@ async def put(call: Call, values: Mapping[str, object], policy: Policy, tags: tu
     for key, value in values.items():
         fresh_ms = policy.fresh_ms(call.context.chance())
         entry = Entry(value, 0.0, fresh_ms, policy.grace_ms, id=call.context.token())
-        encode(entry)  # every value has a JSON form, or nothing is stored
+        encode(entry, key)  # every value has a JSON form, or nothing is stored
         kept[key] = (entry, fresh_ms + policy.grace_ms)
     call.context.flights.withdraw(kept)
     near = call.context.near
@@ -114,6 +114,9 @@ async def invalidate(call: Call, withdrawal: Withdrawal) -> int:
     try:
         withdrawn = await withdraw(call, withdrawal)
         owed = False
+    except CacheUnavailable as error:
+        error.add_note("It is remembered, and replayed before this process trusts the cache again; tell the others.")
+        raise
     except CommandRefused:
         owed = False  # a server that is well said no, and would say it again
         raise
@@ -178,24 +181,25 @@ def _may_share(asked: Asked, landing: Landing, joined: int, seen: Seen) -> bool:
     return set(asked.tags) <= set(entry.tags or ())  # the proof says nothing of other tags
 
 
-def _served(call: Call, asked: Asked, seen: Seen, *, due: bool, load_seconds: float = 0.0) -> Any:
-    call.ended(asked.key, "hit" if due else "stale", load_seconds)
+def _served(call: Call, asked: Asked, seen: Seen, *, due: bool, landing: Landing = YIELDED) -> Any:
+    call.ended(asked.key, "hit" if due else "stale", landing.load_seconds, failure=landing.error)
     return seen.value
 
 
 def _landed(call: Call, asked: Asked, landing: Landing, seen: Seen, *, led: bool) -> Any:
     if landing.stored is None:
-        call.ended(asked.key, "error", landing.load_seconds if led else 0.0)
+        call.ended(asked.key, "error", landing.load_seconds if led else 0.0, failure=landing.error)
         if landing.error is None:
             message = "a load ended with neither a value nor an error"
             raise AssertionError(message)
-        raise landing.error
+        raise landing.error.with_traceback(landing.trace)  # not longer with every caller that shares it
     entry = decode(landing.stored, asked.type_)
     if entry is None:
         message = f"what was loaded does not fit type={asked.type_!r}"
         raise EncodingError(message)
     outcome: Outcome = landing.outcome if led or landing.outcome == "bypass" else "coalesced"
-    call.ended(asked.key, outcome, landing.load_seconds if led else 0.0, undecodable=seen.undecodable)
+    seconds = landing.load_seconds if led else 0.0
+    call.ended(asked.key, outcome, seconds, undecodable=seen.undecodable, failure=landing.error)
     return entry.value
 
 

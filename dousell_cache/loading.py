@@ -185,7 +185,9 @@ async def _fail(call: Call, asked: Asked, lease: Lease, failure: _Failure, *, fa
         raise _interrupted(call, asked, failure)
     stored = lease.old if spared and stands_in else None
     outcome: Outcome = "stale" if stored else "error"
-    return Landing(outcome, stored, failure.error, stand_in=spared, load_seconds=failure.seconds)
+    return Landing(
+        outcome, stored, failure.error, stand_in=spared, load_seconds=failure.seconds, trace=failure.error.__traceback__
+    )
 
 
 def _stand_in(asked: Asked, failed: Failed, *, falls_back: bool) -> Landing | None:
@@ -203,7 +205,7 @@ async def _unleased(call: Call, asked: Asked, outcome: Outcome, proof: int = 0) 
         return Landing(outcome, loaded.stored, proof=proof, load_seconds=loaded.seconds)
     if not isinstance(loaded.error, Exception):
         raise _interrupted(call, asked, loaded)
-    return Landing("error", None, loaded.error, load_seconds=loaded.seconds)
+    return Landing("error", None, loaded.error, load_seconds=loaded.seconds, trace=loaded.error.__traceback__)
 
 
 async def _run(call: Call, asked: Asked, versions: Versions) -> _Loaded | _Failure:
@@ -222,9 +224,10 @@ async def _run(call: Call, asked: Asked, versions: Versions) -> _Loaded | _Failu
                 policy.grace_ms,
                 {tag: version for tag, version in versions.items() if version is not None} or None,
                 call.context.token(),
-            )
+            ),
+            asked.key,
         )
-        _check_fits(stored, asked.type_)
+        entries.check_fits(stored, asked.key, asked.type_)
     except GeneratorExit:
         raise  # the flow is being thrown away: it may not send anything any more
     except BaseException as error:  # noqa: BLE001 - the lease is let go of first; nothing is swallowed
@@ -234,7 +237,7 @@ async def _run(call: Call, asked: Asked, versions: Versions) -> _Loaded | _Failu
 
 def _interrupted(call: Call, asked: Asked, failure: _Failure) -> BaseException:
     """Return what ends the flight without an answer for anybody: Ctrl-C, or a cancellation."""
-    call.ended(asked.key, "error", failure.seconds)
+    call.ended(asked.key, "error", failure.seconds, failure=failure.error)
     return failure.error
 
 
@@ -254,9 +257,3 @@ def _usable(asked: Asked, old: bytes | None, versions: Versions) -> bool:
 
 def _ending(seen: Seen) -> str:
     return entries.ending(seen.stored) if seen.stored else ""
-
-
-def _check_fits(stored: bytes, type_: Any) -> None:
-    if entries.decode(stored, type_) is None:
-        message = f"the loader's value does not fit type={type_!r}, so every later read of it would miss"
-        raise EncodingError(message)

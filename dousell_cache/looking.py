@@ -100,9 +100,12 @@ async def look_at_many(call: Call, keys: tuple[str, ...], type_: Any) -> list[Se
     near = call.context.near
     ticket = near.ticket(call.context.clock.now()) if near is not None else None
     try:
-        stored = await call.store.read_many(keys)
-        seen = {key: _judged(type_, (), Found(one, None, {})) for key, one in zip(keys, stored, strict=True)}
-        unsure = {key: one for key, one in zip(keys, stored, strict=True) if seen[key] is None}
+        if near is not None and not near.followed:
+            found = await call.store.read_timed(keys, ())
+        else:
+            found = [Found(one, None, {}) for one in await call.store.read_many(keys)]
+        seen = {key: _judged(type_, (), one) for key, one in zip(keys, found, strict=True)}
+        unsure = {key: one.stored for key, one in zip(keys, found, strict=True) if seen[key] is None}
         if unsure:
             tags = {tag for one in unsure.values() for tag in _tags(one)}
             found = await call.store.read_timed(tuple(unsure), tuple(sorted(tags)))

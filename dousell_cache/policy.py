@@ -1,13 +1,15 @@
 """Decisions about time, as pure functions: they read no clock and reach nothing."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import TypeVar
 
 from .errors import ConfigurationError
 
+T = TypeVar("T")
 Ttl = float | timedelta
 
 MAX_TTL_SECONDS = 10 * 365 * 86_400
@@ -85,6 +87,9 @@ def _resolved(ttl: Ttl, grace: Ttl, jitter: float, early: float, background: boo
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= most:
             message = f"{name} must be a number from 0 to {most}, not {number!r}"
             raise ConfigurationError(message)
+    if not isinstance(background, bool):
+        message = f"background must be True or False, not {background!r}"
+        raise ConfigurationError(message)
     return Policy(ttl_ms(ttl), grace_ms, jitter, early, background, timed=grace_ms > 0 or early > 0)
 
 
@@ -105,10 +110,11 @@ def milliseconds(name: str, time: Ttl) -> int:
     """
     seconds = time.total_seconds() if isinstance(time, timedelta) else time
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        message = f"{name} must be seconds or a timedelta, not {type(time).__name__}"
+        message = f"{name} must be seconds or a timedelta, not {time!r}"
         raise ConfigurationError(message)
     if math.isnan(seconds) or not 0.001 <= seconds <= MAX_TTL_SECONDS:
-        message = f"{name} must be between 0.001 and {MAX_TTL_SECONDS} seconds, not {seconds}"
+        none = "0, or " if name == "grace" else ""
+        message = f"{name} must be {none}between 0.001 and {MAX_TTL_SECONDS} seconds, not {seconds}"
         raise ConfigurationError(message)
     return round(seconds * 1000)
 
@@ -161,6 +167,30 @@ def checked_tags(tags: object) -> tuple[str, ...]:
         message = f"tags must be a list of strings, not {tags!r}"
         raise ConfigurationError(message)
     return tuple(dict.fromkeys(checked_key(tag, "tag") for tag in tags))
+
+
+def checked_keys(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return keys, each once, if they can be keys.
+
+    Raises:
+        ValueError: they cannot, or they are one string, whose letters nobody means.
+    """
+    if isinstance(keys, (str, bytes)):
+        message = f"keys must be a list of strings, not {keys!r}"
+        raise ConfigurationError(message)
+    return tuple(dict.fromkeys(checked_key(key) for key in keys))
+
+
+def checked_mapping(name: str, mapping: Mapping[str, T]) -> dict[str, T]:
+    """Return a mapping by keys, if it is one.
+
+    Raises:
+        ValueError: it is none, or a key cannot be one.
+    """
+    if not isinstance(mapping, Mapping):
+        message = f"{name} must be a dict by key, not {type(mapping).__name__}"
+        raise ConfigurationError(message)
+    return {checked_key(key): value for key, value in mapping.items()}
 
 
 def checked_key(key: str, what: str = "key") -> str:

@@ -6,7 +6,7 @@ way already could be told of a value that was withdrawn before it asked.
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from .errors import CacheError, CacheUnavailable
@@ -29,6 +29,14 @@ class Reads(Protocol):
         ...
 
 
+def by_slot(port: Port, names: Iterable[str]) -> list[list[str]]:
+    """Group names by the Cluster slot they are in: one command may touch those of one."""
+    groups: dict[int, list[str]] = {}
+    for name in names:
+        groups.setdefault(port.slot(name), []).append(name)
+    return list(groups.values())
+
+
 class DirectReads:
     """Send each read by itself.
 
@@ -43,11 +51,9 @@ class DirectReads:
         """Return what is stored under names, and the number of commands that took."""
         if len(names) == 1:
             return [bulk(await self._port.send("GET", names[0]))], 1
-        groups: dict[int, list[str]] = {}
-        for name in names:
-            groups.setdefault(self._port.slot(name), []).append(name)
+        groups = by_slot(self._port, names)
         found: dict[str, bytes | None] = {}
-        for group in groups.values():
+        for group in groups:
             values = bulks(await self._port.send("MGET", *group), len(group))
             found.update(zip(group, values, strict=True))
         return [found[name] for name in names], len(groups)
@@ -155,6 +161,7 @@ class TaskReads:
     """
 
     def __init__(self, port: Port) -> None:
+        self._port = port
         self._direct = DirectReads(port)
         self._batch: _Batch | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -178,17 +185,41 @@ class TaskReads:
         if self._batch is batch:
             self._batch = None  # sealed: who asks from now on travels in the next one
         names = tuple(dict.fromkeys(name for asked, _ in batch.waiting for name in asked))
+        groups = by_slot(self._port, names)
         try:
-            values, commands = await self._direct.read(names)
-        except BaseException as error:
-            batch.fail(error)
-            if not isinstance(error, CacheError):
-                raise
-            return
-        found = dict(zip(names, values, strict=True))
+            replies = await self._replies(groups)
+        except BaseException:  # the loop is ending
+            for _, waiter in batch.waiting:
+                waiter.cancel()
+            raise
+        found = dict[str, bytes | None]()
+        failures = dict[str, BaseException]()
+        for group, reply in zip(groups, replies, strict=True):
+            if isinstance(reply, BaseException):
+                failures |= dict.fromkeys(group, reply)
+            else:
+                found.update(zip(group, reply, strict=True))
         for asked, waiter in batch.waiting:
-            if not waiter.done():
-                waiter.set_result(([found[name] for name in asked], commands))
+            failure = next((failures[name] for name in asked if name in failures), None)
+            if waiter.done():
+                continue
+            if failure:
+                waiter.set_exception(failure)
+            else:
+                waiter.set_result(([found[name] for name in asked], len(groups)))
+
+    async def _replies(self, groups: list[list[str]]) -> Sequence[Values | BaseException]:
+        """Read names, slot by slot; in a Cluster side by side, and each slot fails for itself."""
+        if len(groups) > 1:
+            return await asyncio.gather(*map(self._read, groups), return_exceptions=True)
+        try:
+            return [await self._read(groups[0])]
+        except CacheError as error:
+            return [error]
+
+    async def _read(self, names: list[str]) -> Values:
+        values, _ = await self._direct.read(tuple(names))
+        return values
 
 
 class _Batch:
@@ -199,8 +230,3 @@ class _Batch:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting: list[tuple[Sequence[str], asyncio.Future[tuple[Values, int]]]] = []
-
-    def fail(self, error: BaseException) -> None:
-        for _, waiter in self.waiting:
-            if not waiter.done():
-                waiter.set_exception(error)

@@ -17,7 +17,7 @@ from .entries import Entry, encode_around_tags
 from .errors import CacheError, CacheUnavailable, CommandRefused
 from .keys import Names
 from .policy import TAGS_LIVE_MS
-from .reads import Reads
+from .reads import Reads, by_slot
 from .scripts import Script
 from .transport.port import Argument, Port, Reply
 from .transport.replies import array, bulk, bulks, integer
@@ -262,9 +262,11 @@ class Store:
                 if cursor == b"0":
                     break
 
-    async def holder(self, key: str) -> bytes | None:
-        """Return who loads a key: a load's token, ``failed`` during a back-off, or None."""
-        return bulk(await self._send("GET", self._server.names.lease(key)))
+    async def beside(self, key: str) -> tuple[bytes | None, bytes | None]:
+        """Return who loads a key (a load's token, ``failed`` in a back-off, or None) and what may stand in for it."""
+        names = self._server.names
+        holder, old = await self._read((names.lease(key), names.old(key)))
+        return holder, old
 
     async def ping(self) -> None:
         """Make sure that a server answers."""
@@ -299,12 +301,8 @@ class Store:
         beside = [tag for tag in tags if port.slot(names.version(tag)) == slot]
         return beside, [tag for tag in tags if tag not in beside]
 
-    def _by_slot(self, names: Iterable[str]) -> Iterable[list[str]]:
-        """Group names by the slot they are in."""
-        groups: dict[int, list[str]] = {}
-        for name in names:
-            groups.setdefault(self._server.port.slot(name), []).append(name)
-        return groups.values()
+    def _by_slot(self, names: Iterable[str]) -> list[list[str]]:
+        return by_slot(self._server.port, names)
 
     def _keys_by_slot(self, keys: Iterable[str]) -> Iterable[list[str]]:
         """Group keys by the slot that their entries are in."""

@@ -1,12 +1,14 @@
 """Warm a cache: load what is missing of many keys, a few at a time."""
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .errors import ConfigurationError
+from .policy import checked_mapping
 
 Progress = Callable[[int, int, str], None]
 """Told after each key: how many are done, of how many, and which."""
@@ -99,7 +101,14 @@ class _Work:
         if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
             message = f"concurrency must be a whole number from 1, not {concurrency!r}"
             raise ConfigurationError(message)
-        self._loaders = loaders
+        self._loaders = checked_mapping("loaders", loaders)
+        for key, loader in self._loaders.items():
+            if not callable(loader):
+                message = f"the loader of {key!r} must be a function, not {loader!r}"
+                raise ConfigurationError(message)
+        if progress is not None and (not callable(progress) or inspect.iscoroutinefunction(progress)):
+            message = f"progress must be a plain function (done, total, key), not {progress!r}"
+            raise ConfigurationError(message)
         self._progress = progress
         self._called: set[str] = set()
         self._ended: dict[str, BaseException | None] = {}

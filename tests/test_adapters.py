@@ -131,9 +131,9 @@ def test_one_sentence_for_each_event(observers: Observers, caplog: pytest.LogCap
         ("DEBUG", "read of 'detail:8': miss in 300.0 ms"),
         ("DEBUG", "write of 'detail:7': stored in 2.0 ms"),
         ("DEBUG", "write of 'detail:7': not stored in 100.0 ms"),
-        ("DEBUG", "invalidation by keys: delivered in 3.0 ms"),
-        ("WARNING", "invalidation by tags: not delivered in 100.0 ms"),
-        ("DEBUG", "invalidation by prefix: delivered in 100.0 ms"),
+        ("DEBUG", "invalidation by keys ('detail:7', 'all'): delivered in 3.0 ms"),
+        ("WARNING", "invalidation by tags ('city:Dakar',): not delivered in 100.0 ms"),
+        ("DEBUG", "invalidation by prefix search:: delivered in 100.0 ms"),
         ("INFO", "breaker closed: a probe succeeded"),
         ("WARNING", "breaker open: 3 failures in a row"),
     ]
@@ -157,6 +157,7 @@ def test_facts_stand_beside_the_sentence(observers: Observers, caplog: pytest.Lo
         "commands": 1,
         "near": False,
         "undecodable": False,
+        "failure": "",
     }
     assert write == {"event": "write", "key": "detail:7", "stored": True, "seconds": 0.002, "commands": 1}
     assert (tags["tags"], tags["tag_count"], tags["soft"], tags["delivered"]) == (("city:Dakar",), 1, True, False)

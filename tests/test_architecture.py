@@ -54,7 +54,7 @@ CORE: dict[str, set[str]] = {
     "entries": {"errors"},
     "policy": {"errors"},
     "templates": {"errors"},
-    "warming": {"errors"},
+    "warming": {"errors", "policy"},
     "signatures": {"entries", "errors"},
     "near": {"entries", "errors", "frozen", "keys"},
     "environments": {"addresses", "errors"},
@@ -177,6 +177,7 @@ IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subproc
 # Types of values: no clock is read, nothing is drawn.
 PURE_BUT = {
     "policy": {"datetime"},
+    "cached": {"asyncio", "sys"},  # to look asynchronous where it is
     "templates": {"datetime", "uuid"},
     "frozen": {"datetime", "uuid"},
     "near": {"os"},  # to begin anew in a forked child

@@ -6,7 +6,7 @@ Without a breaker, so that every call tries; what the breaker spares is the faul
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,8 @@ from dousell_cache import (
 )
 from dousell_cache.entries import Entry, encode
 from dousell_cache.environments import Environment
+from dousell_cache.events import BreakerMoved, Read
+from dousell_cache.keys import Names
 from dousell_cache.transport.connect import Place
 from dousell_cache.transport.nowhere import AsyncNowhere, BlockingNowhere
 
@@ -151,3 +153,48 @@ async def test_degraded_mode(nowhere: Face) -> None:
     assert nowhere.counters().bypasses == nowhere.counters().reads == 5
     with pytest.raises(CacheUnavailable, match=r"degraded mode"):
         await nowhere.ping()
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_more_waiters_than_connections_wait_all_the_same(face: str, valkey_url: str) -> None:
+    """Who finds no connection to wait on only asks a little later: nobody loads twice, and the breaker stays closed."""
+    target = f"{valkey_url}?max_connections=1"
+    loading = await open_face("asyncio", valkey_url)
+    waiting = await open_face(face, target, patience=0.5, namespace=loading.cache.namespace)
+    may_end, keys, short = threading.Event(), ["a", "b", "c"], list[CacheUnavailable]()
+    block = waiting.cache._raw_port.block
+
+    async def noted(seconds: float, *command: Any) -> Any:
+        try:
+            return await block(seconds, *command)
+        except CacheUnavailable as error:
+            short.append(error)
+            raise
+
+    async def load() -> str:
+        while not may_end.is_set():
+            await asyncio.sleep(0.001)
+        return "loaded"
+
+    waiting.cache._raw_port.block = noted  # type: ignore[method-assign]  # what every wait goes through
+    leaders = [asyncio.ensure_future(loading.get_or_set(key, load, ttl=60)) for key in keys]
+    async with asyncio.timeout(20):
+        while await loading.send("EXISTS", *map(Names(loading.cache.namespace).lease, keys)) < len(keys):
+            await asyncio.sleep(0.001)
+    events, loader = waiting.record(), Loader("loaded twice")
+
+    async def read(key: str) -> Any:
+        if isinstance(waiting.cache, Cache):
+            return await asyncio.to_thread(waiting.cache.get_or_set, key, loader, ttl=60)
+        return await waiting.get_or_set(key, loader, ttl=60)
+
+    joiners = [asyncio.ensure_future(read(key)) for key in keys]
+    async with asyncio.timeout(20):
+        while not short:
+            await asyncio.sleep(0.001)
+    may_end.set()
+    assert await asyncio.gather(*leaders, *joiners) == ["loaded"] * 6
+    assert (loader.calls, [event.outcome for event in events if isinstance(event, Read)]) == (0, ["coalesced"] * 3)
+    assert not [event for event in events if isinstance(event, BreakerMoved)]
+    for opened in (loading, waiting):
+        await opened.close()

@@ -306,3 +306,18 @@ async def test_the_same_exception_reaches_all_who_wait(face: str, valkey_url: st
     assert opened.counters().errors == len(reads)
     assert await opened.get_or_set("a", lambda: "well again", ttl=60) == "well again"
     await opened.close()
+
+
+def test_a_load_that_no_thread_can_fly_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread to be had for a load behind everybody's back: it is given up, and the next caller leads its own."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    flights, load = ThreadFlights(), Load()
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        flights.start("a", load)
+    assert (flights.under_way("a"), load.calls) == (False, 0)
+    load.may_end.set()
+    assert run_blocking(flights.share("a", load)) == (VALUE, None)

@@ -132,7 +132,7 @@ def test_what_the_loader_raises_passes_through(bench: Bench, error: BaseExceptio
         run_blocking(get_or_set(bench.call(), bench.asked("a", error)))
     assert caught.value is error
     assert bench.port.words == ["GET", "lease", "settle"]
-    assert bench.events == [Read("a", "error", 0.25, 0.25, 3)]
+    assert bench.events == [Read("a", "error", 0.25, 0.25, 3, failure=type(error).__name__)]
     assert read(bench, "a") is MISSING
     assert run_blocking(get_or_set(bench.call(), bench.asked("a", "x"))) == "x", "nobody waits for the failed load"
 
@@ -142,7 +142,7 @@ def test_a_value_that_cannot_be_stored_is_an_error(bench: Bench, value: object, 
     """A loader's value without a JSON form, or of another type than asked for, is refused, not stored."""
     with pytest.raises(EncodingError):
         run_blocking(get_or_set(bench.call(), bench.asked("a", value, type_=type_)))
-    assert bench.events == [Read("a", "error", 0.25, 0.25, 3)]
+    assert bench.events == [Read("a", "error", 0.25, 0.25, 3, failure="EncodingError")]
     assert read(bench, "a") is MISSING
 
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from dousell_cache.runner import run_blocking
 from dousell_cache.transport.tcp import BlockingTcp
 
 from .bench import Bench
-from .faces import FACES, Face, Loader, open_face
+from .faces import FACES, Face, Loader, Visit, open_face
 
 if TYPE_CHECKING:
     from .conftest import WaitUntil
@@ -376,3 +377,35 @@ async def test_an_entry_of_another_type_is_one_counted_miss(face: Face) -> None:
         assert await face.get_or_set("a", loader, ttl=60, grace=60, type=list[int]) == [1]
     assert outcomes(events) == ["miss", "hit"]
     assert [event.undecodable for event in events if isinstance(event, Read)] == [True, False]
+
+
+async def test_a_back_off_without_a_stand_in_is_over(face: Face, other: Cache) -> None:
+    """When what stood in for a failing origin was withdrawn for good, the next caller loads and stores, for all."""
+    await face.set("a", "old", ttl=60, tags=["t"])
+    other.invalidate("a", soft=True)
+    assert await face.get_or_set("a", Loader(ValueError("origin")), ttl=60, tags=["t"]) == "old"
+    other.invalidate_tags("t")
+    events, loader = face.record(), Loader("new")
+    assert await face.get_or_set("a", loader, ttl=60, tags=["t"]) == "new"
+    assert await face.get_or_set("a", loader, ttl=60, tags=["t"]) == other.get("a") == "new"
+    assert (loader.calls, outcomes(events)) == (1, ["miss", "hit"])
+
+
+async def test_who_joins_a_load_of_another_type_loads(face: Face) -> None:
+    """What landed does not fit the joiner's type: it gets a value of its own, as it would have alone."""
+    held = Held({"name": "no visit"})
+    flights = face.cache._context.flights
+    enter = flights._enter  # type: ignore[attr-defined]  # both kinds have it
+
+    def entered(*arguments: Any) -> Any:
+        flight, joined = enter(*arguments)
+        if joined is not None:
+            held.may_end.set()
+        return flight, joined
+
+    leading = asyncio.ensure_future(reading(face, held))
+    assert await asyncio.to_thread(held.began.wait, 20)
+    flights._enter = entered  # type: ignore[attr-defined]  # as above
+    visit = Visit(1, date(2026, 3, 1))
+    assert await reading(face, Loader(visit), type=Visit) == visit
+    assert await leading == {"name": "no visit"}

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from dousell_cache import MISSING, AsyncCache, Cache, connect
+from dousell_cache import MISSING, AsyncCache, Cache, CacheUnavailable, connect
 from dousell_cache.events import Read
 from dousell_cache.keys import Names
 from dousell_cache.runner import run_blocking
@@ -315,3 +315,54 @@ async def test_a_stale_refresh_that_was_withdrawn_is_not_stored(
 async def wait_until_stale(cache: Cache, wait_until: "WaitUntil") -> None:
     """Wait until the server's time says that the entry is stale."""
     await asyncio.to_thread(wait_until, lambda: cache.explain("a").outcome == "stale")
+
+
+@pytest.mark.parametrize("lost", [1, 2], ids=["the look", "the question for the lease"])
+async def test_a_load_without_a_lease_is_not_shared_with_whom_the_cache_serves(
+    face: Face, other: Cache, lost: int
+) -> None:
+    """One lost command makes a load that no invalidation can stop: who comes after one loads for itself."""
+    send, sent = face.cache._raw_port.send, 0
+    began, may_end = threading.Event(), threading.Event()
+
+    async def lose_one(*command: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent == lost:
+            raise CacheUnavailable("lost")
+        return await send(*command)
+
+    async def lose_one_within(seconds: float, *command: Any) -> Any:  # noqa: ARG001 - the port's
+        return await lose_one(*command)
+
+    def old() -> str:
+        began.set()
+        assert may_end.wait(20)
+        return "old"
+
+    flights = face.cache._context.flights
+    enter = flights._enter  # type: ignore[attr-defined]  # both kinds have it
+
+    def entered(*arguments: Any) -> Any:
+        flight, joined = enter(*arguments)
+        if joined is not None:
+            may_end.set()  # it waits: let it see what it gets
+        return flight, joined
+
+    face.cache._raw_port.send = lose_one  # type: ignore[method-assign]  # where every command goes through
+    face.cache._raw_port.send_within = lose_one_within  # type: ignore[method-assign]  # or here
+    leading = asyncio.ensure_future(in_the_background(face, old))
+    assert await asyncio.to_thread(began.wait, 20)
+    other.invalidate("a")
+    flights._enter = entered  # type: ignore[attr-defined]  # as above
+    assert await in_the_background(face, lambda: "new") == "new"
+    may_end.set()
+    assert await leading == "old"
+    assert other.get("a") != "old"
+
+
+async def in_the_background(face: Face, load: Callable[[], str]) -> Any:
+    """Read with a loader that may stand still, in a thread."""
+    if isinstance(face.cache, AsyncCache):
+        return await face.cache.get_or_set("a", lambda: asyncio.to_thread(load), ttl=60)
+    return await asyncio.to_thread(face.cache.get_or_set, "a", load, ttl=60)

@@ -2,13 +2,20 @@
 
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
+from dousell_cache import MISSING, connect
 from dousell_cache.entries import Entry, encode
+from dousell_cache.environments import rest
 from dousell_cache.errors import ConfigurationError
+from dousell_cache.local import Cloud
 from dousell_cache.near import _MOVES_REMEMBERED, ABSENT, NearCache, NearOptions
+
+if TYPE_CHECKING:
+    from .conftest import WaitUntil
 
 ROWS = encode(Entry([{"id": 1}], 0.0))
 
@@ -273,3 +280,47 @@ def test_threads_may_share_it() -> None:
     assert failures == []
     assert answers == {True}
     assert near._tagged.get("t", set()) == set(near._entries)
+
+
+TAGS = {
+    "plain": ("ns:", "city:Dakar"),
+    "the namespace has a hash tag": ("{ns}:", "city:Dakar"),
+    "the tag has one": ("ns:", "city:{Dakar}"),
+}
+
+
+@pytest.mark.parametrize("shape", TAGS)
+def test_a_tag_moves_whatever_its_version_is_called(shape: str, valkey_url: str, wait_until: "WaitUntil") -> None:
+    """A tag that another process invalidates takes its entries along, hash tags in its version's name or not."""
+    namespace, tag = TAGS[shape]
+    namespace = namespace.replace("ns", f"test-{uuid4().hex}")
+    with (
+        connect(valkey_url, namespace=namespace, patience=5, near=(10, 600)) as cache,
+        connect(valkey_url, namespace=namespace, patience=5) as other,
+    ):
+        other.set("k", "old", ttl=600, tags=[tag])
+        wait_until(lambda: cache.get("k") == "old" and len(cache._near or ()) == 1)
+        other.invalidate_tags(tag)
+        wait_until(lambda: cache.get("k") is MISSING)
+
+
+def test_what_lacks_a_tag_is_not_answered_to_who_names_it(valkey_url: str, wait_until: "WaitUntil") -> None:
+    """An entry without the tag lies near: who asks with the tag loads, as it would without a near cache."""
+    with connect(valkey_url, namespace=f"test-{uuid4().hex}:", patience=5, near=(10, 600)) as cache:
+        cache.set("k", "old", ttl=600)
+        wait_until(lambda: cache.get("k") == "old" and len(cache._near or ()) == 1)
+        cache.invalidate_tags("t")
+        assert cache.get_or_set("k", lambda: "new", ttl=600, tags=["t"]) == "new"
+
+
+@pytest.mark.parametrize("how", ["get", "get_many"])
+def test_without_a_listener_nothing_outlives_its_ttl(cloud: Cloud, how: str) -> None:
+    """Over REST nobody tells that an entry has expired: it stays near no longer than the server keeps it."""
+    target = rest(cloud.upstash_url, cloud.upstash_token)
+    with connect(target, namespace=f"test-{uuid4().hex}:", patience=5, near=(10, 600)) as cache:
+        assert cache.set("k", "value", ttl=60)
+        assert cache.get("k") == "value" if how == "get" else cache.get_many(["k"]) == {"k": "value"}
+        latest = cache._clock.now() + 60
+        assert cache._near
+        assert cache._near.get("k", Any, latest - 60) == "value"
+        assert cache._near.get("k", Any, latest) is ABSENT

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -209,3 +209,45 @@ def test_a_forked_child_renews_for_itself(valkey_url: str) -> None:
             cache.get_or_set("a", lambda: threading.Event().wait(1.5 * LEASE), ttl=60)
             os._exit(0 if seen == ["miss"] else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_thread_that_cannot_be_had_is_started_later(monkeypatch: pytest.MonkeyPatch, wait_until: "WaitUntil") -> None:
+    """No thread to be had: the load goes on without renewals, and the next one starts the thread for both."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    renewals, renewed = ThreadRenewals(), set[str]()
+
+    def renewing(name: str) -> Callable[[], Coroutine[Any, Any, bool]]:
+        async def renew() -> bool:
+            renewed.add(name)
+            return False
+
+        return renew
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        renewals.keep(renewing("first"), 0.01)
+    renewals.keep(renewing("second"), 0.01)
+    wait_until(lambda: renewed == {"first", "second"})
+
+
+def test_a_renewal_that_raises_ends_no_other(wait_until: "WaitUntil", caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a renewal raises is logged and it is tried again; the others go on."""
+    renewals, counts = ThreadRenewals(), [0, 0]
+
+    async def raise_once() -> bool:
+        counts[0] += 1
+        if counts[0] == 1:
+            raise ValueError("no cache error")
+        return False
+
+    async def renew() -> bool:
+        counts[1] += 1
+        return counts[0] < 2
+
+    renewals.keep(raise_once, 0.01)
+    renewals.keep(renew, 0.02)
+    wait_until(lambda: counts[0] == 2 and counts[1] > 0)
+    assert "could not be renewed" in caplog.text

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from dousell_cache.errors import CommandRefused
 from dousell_cache.transport.cluster import AsyncCluster, BlockingCluster
 from dousell_cache.transport.connect import async_transport, blocking_transport
 
+from .faces import FACES, Loader, open_face
 from .servers import listening, silence
 
 if TYPE_CHECKING:
@@ -225,3 +227,29 @@ async def test_the_scheme_chooses_the_transport() -> None:
     await other.close()
     with pytest.raises(ConfigurationError, match=r"^redis-py does not accept the cache URL"):
         blocking_transport(from_url("redis+cluster://127.0.0.1:1?no_such_option=1"))
+
+
+NONSENSE = [
+    b"+OK",
+    b":1",
+    b"*0",
+    b"*1\r\n$1\r\nx",
+    b"*1\r\n*2\r\n:0\r\n:1",
+    b"-MOVED",
+    b"-MOVED 1",
+    b"-MOVED 1 nonsense",
+]
+
+
+@pytest.mark.parametrize("answer", NONSENSE)
+@pytest.mark.parametrize("face", FACES)
+async def test_nonsense_never_stops_a_read(face: str, answer: bytes) -> None:
+    """Whatever a server says instead of its map: a read is its loader's, and a withdrawal fails as with a dead one."""
+    with listening(lambda _: answer + b"\r\n") as server:
+        opened = await open_face(face, f"redis+cluster://{server.address}", breaker=False)
+        assert await opened.get_or_set("a", Loader("loaded"), ttl=60) == "loaded"
+        with suppress(CacheUnavailable):
+            await opened.invalidate("a")
+        with suppress(CacheUnavailable):
+            await opened.invalidate_prefix("a")
+        await opened.close()

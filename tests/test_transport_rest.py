@@ -1,8 +1,10 @@
 """REST by upstash-redis: the same replies as TCP, one request a command, and one sentence for what is no Upstash."""
 
 import asyncio
+import gc
 import inspect
 import json
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,6 +19,7 @@ from dousell_cache import CacheError, CacheUnavailable
 from dousell_cache.environments import detect, rest
 from dousell_cache.errors import CommandRefused
 from dousell_cache.local import Cloud
+from dousell_cache.runner import run_blocking
 from dousell_cache.transport.connect import async_transport, blocking_transport
 from dousell_cache.transport.rest import AsyncRest, BlockingRest
 from dousell_cache.transport.tcp import AsyncTcp
@@ -340,3 +343,39 @@ async def test_one_client_serves_many_tasks(cloud: Cloud) -> None:
     replies = await asyncio.gather(*(transport.send("ECHO", text) for text in texts))
     assert replies == [text.encode() for text in texts]
     await transport.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_speaks_over_connections_of_its_own(cloud: Cloud) -> None:
+    """In a child the client is another, and the parent goes on with its own: neither gets the other's replies."""
+    names = [f"test-{uuid4().hex}" for _ in range(2)]
+    transport = BlockingRest(cloud.upstash_url, cloud.upstash_token, patience=5)
+    for name in names:
+        assert run_blocking(transport.send("SET", name, name, "PX", 60_000)) == b"OK"
+    inherited = transport._http._client
+    child = os.fork()
+    if child == 0:
+        own = transport._http._client is not inherited
+        answers = {run_blocking(transport.send("GET", names[0])) for _ in range(20)}
+        os._exit(0 if own and answers == {names[0].encode()} else 1)
+    assert {run_blocking(transport.send("GET", names[1])) for _ in range(20)} == {names[1].encode()}
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert transport._http._client is inherited
+    transport.close()
+
+
+def test_a_child_closes_nothing_of_its_parents() -> None:
+    """Collected or closed in a child, a transport leaves the connection open that its parent goes on using."""
+    with http_endpoint(200, b'{"result": "PONG"}') as endpoint:
+        transport = BlockingRest(endpoint.url, TOKEN, patience=5)
+        for _ in range(2):
+            assert run_blocking(transport.send("PING")) == b"PONG"
+            if (child := os.fork()) == 0:
+                transport.close()
+                del transport
+                gc.collect()
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert run_blocking(transport.send("PING")) == b"PONG"
+        transport.close()

@@ -2,12 +2,13 @@
 
 import asyncio
 import inspect
+import traceback
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dousell_cache import CacheUnavailable, ConfigurationError
+from dousell_cache import CacheError, CacheUnavailable, ConfigurationError
 from dousell_cache.environments import from_url
 from dousell_cache.transport.connect import async_transport, blocking_transport
 from dousell_cache.transport.sentinel import AsyncSentinel, BlockingSentinel
@@ -144,3 +145,14 @@ async def test_the_scheme_chooses_the_transport() -> None:
     assert asked._sentinels.sentinels[0].connection_pool.connection_kwargs["port"] == 26379
     one.close()
     await other.close()
+
+
+async def test_a_sentinels_own_password_is_not_quoted(open_sentinel: Open) -> None:
+    """A Sentinel that quotes what it was logged in with, an old one say, gives no secret away."""
+    refusal = b"-ERR unknown command 'AUTH', with args beginning with: 'watch' 'canary-watch' 'canary-app'\r\n"
+    with listening(lambda _: refusal) as server:
+        options = "sentinel_username=watch&sentinel_password=canary-watch"
+        transport = open_sentinel(f"redis+sentinel://app:canary-app@{server.address}/service?{options}", 1)
+        with pytest.raises(CacheError, match="unknown command 'AUTH'") as refused:
+            await transport.send("GET", "a")
+    assert "canary" not in "".join(traceback.format_exception(refused.value))

@@ -36,7 +36,7 @@ class Families:
 
     def label(self, key: str) -> str:
         """Return the label of a key's family."""
-        name = family(key)
+        name = family(key) if ":" in key else "(no family)"  # a whole key may be personal, and there may be many
         with self._lock:
             if name not in self._names and len(self._names) >= self._most:
                 return "(other)"
@@ -85,6 +85,7 @@ def _read(event: Read, key: str) -> dict[str, Fact]:
         "load_seconds": event.load_seconds,
         "near": event.near,
         "undecodable": event.undecodable,
+        "failure": event.failure,
         **_timing(event),
     }
 

@@ -71,7 +71,8 @@ def _sentence(event: Event, extra: Mapping[str, object]) -> tuple[str, tuple[obj
             return "write of %r: %s in %.1f ms", (extra["cache_key"], ending, event.seconds * 1000)
         case Invalidation():
             ending = "delivered" if event.delivered else "not delivered"
-            return "invalidation by %s: %s in %.1f ms", (extra["cache_scope"], ending, event.seconds * 1000)
+            named = extra.get(f"cache_{extra['cache_scope']}")
+            return "invalidation by %s %s: %s in %.1f ms", (extra["cache_scope"], named, ending, event.seconds * 1000)
         case BreakerMoved():
             return "breaker %s: %s", (event.state, event.reason)
         case _:

@@ -12,6 +12,7 @@ from .checkers import (
     reads,
 )
 from .explorer import Exploration, explore, replay
+from .faults import FaultProxy, HttpFaultProxy
 from .proving import Proof, Proved, prove
 from .scenario import NO_FAULTS, Control, Faults, Scenario, without
 from .server_state import Server, private_server
@@ -24,8 +25,10 @@ __all__ = [
     "Checker",
     "Control",
     "Exploration",
+    "FaultProxy",
     "Faults",
     "FreshAfterInvalidation",
+    "HttpFaultProxy",
     "MostLoads",
     "NobodyStuck",
     "OneInside",

@@ -56,7 +56,12 @@ def locate(target: str | Environment | None = None) -> Place:
         return _embedded()
     if isinstance(target, str):
         return Place(from_url(target))
+    if target is not None and not isinstance(target, Environment):
+        message = f'the target must be a URL, "embedded", an Environment or None, not {target!r}'
+        raise ConfigurationError(message)
     environment = target or detect(os.environ)
+    if target is None and environment.kind != "rest":
+        _say_unused()
     is_the_laptop_default = environment.source == "default" and environment.url == LOCAL_URL
     if not is_the_laptop_default or listens(environment.url):
         return Place(environment)
@@ -161,6 +166,14 @@ def _stand_in(environment: Environment) -> Place:
         return _embedded()
     _say_degraded(environment.address)
     return Place(replace(environment, kind="none"))
+
+
+@cache
+def _say_unused() -> None:
+    """Say it once for each process: who sets an endpoint's address means it to be used."""
+    for name in ("UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"):
+        if os.environ.get(name):
+            logger.warning("%s is set and not used: only with VERCEL=1 is the cache taken to be there", name)
 
 
 @cache

@@ -19,7 +19,7 @@ from .port import Argument, Reply
 from .redaction import Redaction
 from .resp import Garbage, Received, Refused, pack
 from .shelf import Outcome, Shelf
-from .translation import FOREIGN, translated
+from .translation import FOREIGN, translated, unconnected
 from .waiting import awaited, waited
 
 
@@ -138,7 +138,7 @@ class BlockingTcp(_Tcp):
             connection.connect()
             outcome: Outcome[BlockingLink] = BlockingLink(connection)
         except Exception as error:  # noqa: BLE001 - raised by whoever waits for the connection
-            outcome = error
+            outcome = unconnected(error, self._redaction)
         shelf.opened(outcome)
 
 
@@ -220,7 +220,7 @@ class AsyncTcp(_Tcp):
                 raise Garbage("it spoke before it was asked")
             outcome = AsyncLink(connection)
         except Exception as error:  # noqa: BLE001 - raised by whoever waits for the connection
-            outcome = error
+            outcome = unconnected(error, self._redaction)
         finally:
             if isinstance(outcome, Exception):
                 await connection.disconnect(nowait=True)

@@ -2,7 +2,7 @@
 
 from redis.exceptions import RedisError, ResponseError
 
-from ..errors import CacheError, CacheUnavailable, refusal
+from ..errors import CacheError, CacheUnavailable, CommandRefused, refusal
 from .redaction import Redaction, nothing_listens
 from .resp import Garbage, Refused
 
@@ -22,3 +22,11 @@ def translated(error: Exception, redaction: Redaction) -> CacheError:
     if code:
         return CacheUnavailable(f"the server cannot serve: {shown}")
     return CacheUnavailable(f"no answer from the server: {shown}", refused_connection=nothing_listens(error))
+
+
+def unconnected(error: Exception, redaction: Redaction) -> Exception:
+    """Return what went wrong in connecting: where a server refuses that, there is none to be asked anything."""
+    if not isinstance(error, ResponseError):
+        return error
+    refused = translated(error, redaction)
+    return CacheUnavailable(str(refused)) if isinstance(refused, CommandRefused) else refused

@@ -235,14 +235,16 @@ def test_an_invalidation_is_always_sent(rig: Rig) -> None:
 
 
 def test_a_wait_on_the_server_is_never_the_one_that_tries(rig: Rig) -> None:
-    """It could take seconds to say that the server is dead: refused while open, counted while closed."""
-    for _ in range(3):
+    """It could take seconds to say that the server is dead: refused while open, and never counted."""
+    for _ in range(4):
         rig.puppet.answer = DEAD
-        rig.send("block")
-    assert rig.breaker.state == "open"
+        assert rig.send("block") is CacheUnavailable
+    assert rig.breaker.state == "closed"
+    rig.die()
+    sent = len(rig.puppet.sent)
     rig.clock.seconds += 5
     assert rig.send("block") is CacheUnavailable
-    assert len(rig.puppet.sent) == 3
+    assert len(rig.puppet.sent) == sent
 
 
 def test_what_a_refused_caller_is_told(rig: Rig) -> None:
