@@ -149,7 +149,7 @@ async def test_a_load_begun_before_the_failed_invalidation_is_not_served_after_i
 
 
 async def test_a_new_failure_during_a_replay_is_replayed_too(face: Face) -> None:
-    """An invalidation that fails while the same one is being replayed is not forgotten with it: it is replayed again."""
+    """An invalidation that fails while the same one is being replayed is not forgotten with it but replayed again."""
     await face.set("a", "old", ttl=60)
     loss = Loss(face)
     debts = face.cache._debts
