@@ -1,12 +1,10 @@
 """Reads of keys that are there: 1 KB and 50 KB, one caller and 32; and reads from a cache in the process itself."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from dousell_cache import connect
 from dousell_cache.measure.stats import Interval
 
 from .contenders import ASYNC_BASE, ASYNC_HITS, BASE, BLOCKING_HITS, NEAR, NEAR_BASE, Contender
@@ -91,10 +89,7 @@ def measure_hits(where: Server, profile: str) -> HitsReport:
 
 def measure_near(where: Server, profile: str) -> HitsReport:
     """Measure reads that the process answers itself."""
-    has_near = "near" in inspect.signature(connect).parameters
-    report = _measure(where, NEAR_BASE, [one for one in NEAR if has_near or not one.near], ALONE, profile)
-    missing = [] if has_near else [f"{one.how} ({one.face})" for one in NEAR if one.near]
-    return msgspec.structs.replace(report, missing=missing)
+    return _measure(where, NEAR_BASE, NEAR, ALONE, profile)
 
 
 def _measure(

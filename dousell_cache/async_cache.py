@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from . import flows
 from .cached import AsyncDecorator, cached_async, checked_template
 from .clocks import AsyncClock
+from .context import Call
 from .entries import checked_type
 from .errors import ConfigurationError
 from .explaining import Explanation, explain
@@ -104,7 +105,7 @@ class AsyncCache(Face):
         if self._near is not None and (near := self._from_near(key, type, tags)) is not ABSENT:
             return near
         asked = self._asked(key, _load, loader, tags, type, options)
-        return await flows.get_or_set(self._call(), asked)
+        return await flows.get_or_set(Call(self._context), asked)
 
     async def refresh(
         self,
@@ -140,7 +141,7 @@ class AsyncCache(Face):
         """Return the value under a key, or ``MISSING``, also when the cache cannot serve."""
         if self._near is not None and (near := self._from_near(key, type)) is not ABSENT:
             return near
-        return await flows.get(self._call(), checked_key(key), checked_type(type))
+        return await flows.get(Call(self._context), checked_key(key), checked_type(type))
 
     async def get_many(self, keys: Iterable[str], *, type: Any = Any) -> dict[str, Any]:
         """Return the values of those keys that have one, by key; see :meth:`Cache.get_many`."""

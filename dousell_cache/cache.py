@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 from . import flows
 from .cached import Cached, cached_blocking, checked_template
 from .clocks import BlockingClock
+from .context import Call
 from .entries import checked_type
 from .errors import ConfigurationError
 from .explaining import Explanation, explain
@@ -97,7 +98,7 @@ class Cache(Face):
         if self._near is not None and (near := self._from_near(key, type, tags)) is not ABSENT:
             return near  # type: ignore[no-any-return]  # what lies there is taken for what the loader returns
         asked = self._asked(key, _load, loader, tags, type, options)
-        value: T = run_blocking(flows.get_or_set(self._call(), asked))
+        value: T = run_blocking(flows.get_or_set(Call(self._context), asked))
         return value
 
     def refresh(
@@ -148,7 +149,7 @@ class Cache(Face):
         """Return the value under a key, or ``MISSING``, also when the cache cannot serve."""
         if self._near is not None and (near := self._from_near(key, type)) is not ABSENT:
             return near
-        return run_blocking(flows.get(self._call(), checked_key(key), checked_type(type)))
+        return run_blocking(flows.get(Call(self._context), checked_key(key), checked_type(type)))
 
     def get_many(self, keys: Iterable[str], *, type: Any = Any) -> dict[str, Any]:
         """Return the values of those keys that have one, by key: one command for all, two if any has tags or grace."""

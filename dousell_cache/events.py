@@ -193,7 +193,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._total = dict.fromkeys(_COUNTED, 0)
+        self._other_commands = 0
         self._families: dict[str, dict[str, int]] = {}
 
     def count(self, event: Event) -> None:
@@ -202,20 +202,17 @@ class Tally:
             self._count_read(event)
         elif not isinstance(event, BreakerMoved):
             with self._lock:
-                self._total["commands"] += event.commands
+                self._other_commands += event.commands
 
     def _count_read(self, event: Read) -> None:
         counter, commands = _COUNTER_OF[event.outcome], event.commands
         name = event.key.partition(":")[0]
-        total = self._total
         with self._lock:
             counts = self._families.get(name)
             if counts is None:
                 counts = self._new_family(name)
             counts[counter] += 1
             counts["commands"] += commands
-            total[counter] += 1
-            total["commands"] += commands
 
     def begin_anew(self) -> None:
         """Let go of a lock that a thread of the parent may hold, in a forked child."""
@@ -229,7 +226,6 @@ class Tally:
             if counts is None:
                 counts = self._new_family(name)
             counts["hits"] += 1
-            self._total["hits"] += 1
 
     def _new_family(self, name: str) -> dict[str, int]:
         if len(self._families) >= _MOST_FAMILIES:
@@ -240,7 +236,9 @@ class Tally:
         """Return what was counted so far, as a frozen copy."""
         with self._lock:
             families = {name: Counters(*counts.values()) for name, counts in self._families.items()}
-            return Counters(*self._total.values(), families=families)
+            total = {name: sum(counts[name] for counts in self._families.values()) for name in _COUNTED}
+            total["commands"] += self._other_commands
+        return Counters(**total, families=families)
 
 
 def family(key: str) -> str:

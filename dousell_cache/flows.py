@@ -25,9 +25,9 @@ Answer = Literal["landed", "at hand", "again"]
 
 async def get_or_set(call: Call, asked: Asked) -> Any:
     """Return the value under a key; load and store it when there is none, or let somebody's load serve for all."""
-    key, policy = asked.key, asked.policy
+    key, policy, context = asked.key, asked.policy, call.context
     # Whoever would not take a stale value anyway need not ask the server whether there is one while it is being loaded.
-    joins = not policy.timed and not call.context.debts.any and call.context.flights.leased(key)
+    joins = not policy.timed and not context.debts.any and context.flights.leased(key)
     seen = NOTHING if joins else await look(call, key, asked.type_, asked.tags, policy.timed)
     while True:
         due = seen.state == "fresh" and policy.early > 0 and _early(call, policy, seen)
@@ -35,11 +35,11 @@ async def get_or_set(call: Call, asked: Asked) -> Any:
             call.ended(key, "hit")
             return seen.value
         at_hand = due or seen.state == "stale"
-        if at_hand and (policy.background or call.context.flights.under_way(key)):
+        if at_hand and (policy.background or context.flights.under_way(key)):
             if policy.background:
-                call.context.flights.start(key, partial(_refresh_behind, call, asked, seen))
+                context.flights.start(key, partial(_refresh_behind, call, asked, seen))
             return _served(call, asked, seen, due=due)
-        landing, joined = await call.context.flights.share(key, partial(lead, call, asked, seen, at_hand=at_hand))
+        landing, joined = await context.flights.share(key, partial(lead, call, asked, seen, at_hand=at_hand))
         answer = _answer(asked, landing, joined, seen, at_hand=at_hand)
         if answer == "again":
             call.ask_anew()
