@@ -26,13 +26,11 @@ class Contender:
         place: ``<module>:<function>`` in this package.
         face: how it is called.
         how: what the tables call it.
-        near: whether it needs ``connect(near=…)``, which not every version of this package has.
     """
 
     place: str
     face: Literal["blocking", "asyncio"]
     how: str
-    near: bool = False
 
 
 BASE = Contender("bare:blocking", "blocking", "redis-py `get` + msgspec")
@@ -58,9 +56,11 @@ NEAR_BASE = Contender("cashews:near_get", "asyncio", "cashews `client_side` (RES
 NEAR = [
     NEAR_BASE,
     Contender("cashews:near", "asyncio", "cashews `client_side` (RESP 2) `get_or_set`"),
-    Contender("ours:asynchronous_near_get", "asyncio", "**dousell_cache** `near` `get`", near=True),
-    Contender("ours:asynchronous_near", "asyncio", "**dousell_cache** `near` `get_or_set`", near=True),
-    Contender("ours:near", "blocking", "**dousell_cache** `near` `get_or_set`", near=True),
+    Contender("ours:asynchronous_near_get", "asyncio", "**dousell_cache** `near` `get`"),
+    Contender("ours:asynchronous_near", "asyncio", "**dousell_cache** `near` `get_or_set`"),
+    Contender("ours:asynchronous_near_shared", "asyncio", "**dousell_cache** `near`, shared, `get_or_set`"),
+    Contender("ours:near", "blocking", "**dousell_cache** `near` `get_or_set`"),
+    Contender("ours:near_shared", "blocking", "**dousell_cache** `near`, shared, `get_or_set`"),
 ]
 COLD = [
     BASE,

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from dousell_cache import MISSING, connect, connect_async
+from dousell_cache import MISSING, NearOptions, connect, connect_async
 
 from . import TTL, AsyncLoad, AsyncRead, Load, Read
 
 NEAR: dict[str, Any] = {"near": (10_000, 5.0)}
+SHARED: dict[str, Any] = {"near": NearOptions(10_000, 5.0, shared=True)}
 
 
 def blocking(url: str, load: Load, **options: Any) -> Read:
@@ -18,6 +19,11 @@ def blocking(url: str, load: Load, **options: Any) -> Read:
 def near(url: str, load: Load) -> Read:
     """``Cache.get_or_set`` with a near cache."""
     return blocking(url, load, **NEAR)
+
+
+def near_shared(url: str, load: Load) -> Read:
+    """``Cache.get_or_set`` with a near cache that gives everybody one frozen object, as cashews gives its own."""
+    return blocking(url, load, **SHARED)
 
 
 def blocking_get(url: str, load: Load) -> Read:
@@ -43,6 +49,11 @@ async def asynchronous(url: str, load: AsyncLoad, **options: Any) -> AsyncRead:
 async def asynchronous_near(url: str, load: AsyncLoad) -> AsyncRead:
     """``AsyncCache.get_or_set`` with a near cache."""
     return await asynchronous(url, load, **NEAR)
+
+
+async def asynchronous_near_shared(url: str, load: AsyncLoad) -> AsyncRead:
+    """``AsyncCache.get_or_set`` with a near cache that gives everybody one frozen object."""
+    return await asynchronous(url, load, **SHARED)
 
 
 async def asynchronous_near_get(url: str, load: AsyncLoad) -> AsyncRead:
