@@ -126,6 +126,10 @@ class _Cluster(Generic[Node]):
         for address in candidates:
             try:
                 reply = await self._node(address).send("CLUSTER", "SLOTS")
+            except CommandRefused as refused:
+                self._stale = True
+                message = f"the server tells no map of a Cluster: {refused}"
+                raise CacheUnavailable(message) from refused
             except CacheUnavailable:
                 self._stale = True
                 self._order = [*(other for other in self._order if other != address), address]
