@@ -20,7 +20,7 @@ import msgspec
 
 from .contenders import AsyncRead, Read
 from .tasks import Answer, Cold, ColdDone, Failed, Hits, HitsDone, Ready, Task
-from .values import VALUES
+from .values import VALUES, thawed
 
 _MOST_CALLERS = 32
 
@@ -156,7 +156,7 @@ def measure_hits(callers: BlockingCallers | AsyncCallers, origin: Origin, task: 
     origin.value, origin.seconds = VALUES[task.size], 0.0
     for key in task.keys:
         callers.read(key)
-        if callers.read(key) != origin.value:
+        if thawed(callers.read(key)) != origin.value:
             message = f"the value under {key} came back changed"
             raise ValueError(message)
     origin.loads = 0

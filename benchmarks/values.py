@@ -1,5 +1,6 @@
 """What is cached: lists of properties, as a page of the site shows them. Data only."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,3 +24,10 @@ def properties(count: int) -> list[dict[str, Any]]:
 
 VALUES: dict[str, Any] = {"1 KB": properties(5), "50 KB": properties(252)}
 """By the size of their JSON."""
+
+
+def thawed(value: Any) -> Any:
+    """Return a value as it was before a near cache that shares it froze it: lists and dicts."""
+    if isinstance(value, Mapping):
+        return {name: thawed(part) for name, part in value.items()}
+    return [thawed(part) for part in value] if isinstance(value, (list, tuple)) else value
