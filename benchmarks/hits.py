@@ -66,11 +66,10 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class HitsReport(msgspec.Struct, frozen=True):
-    """All cells, and who could not be measured yet."""
+    """All cells, and the versions of what was measured."""
 
     cells: list[Cell]
     versions: dict[str, str]
-    missing: list[str] = []
 
 
 def title(shape: Shape) -> str:

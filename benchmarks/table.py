@@ -28,7 +28,6 @@ def hits_table(report: HitsReport) -> str:
         lines.append([f"*{face}*"] + [""] * (len(head) - 1))
         for contender, measured in contenders.items():
             lines.append([contender, *(text for shape in shapes for text in _hit(measured[shape]))])
-    lines += [[contender, "not yet"] + [""] * (len(head) - 2) for contender in report.missing]
     missed = sum(hit.loads for hit in rows)
     note = f"\n† {missed} of the measured reads were no hits: the loader ran.\n" if missed else ""
     return _table(head, lines) + note + _noise([cell.noise for cell in report.cells]) + _versions(report.versions)

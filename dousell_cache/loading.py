@@ -4,7 +4,6 @@ Decision 0006 says why it is so. What a load may be given away to is told by its
 the load, or the entry, in force.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from .errors import CacheError, EncodingError
 from .events import Outcome
 from .flights import EVERYBODY, Flight, Landing
 from .looking import Seen, examine
-from .policy import LONGEST_WAIT_SECONDS, MOST_COMMANDS_A_SECOND, Policy, pauses, waits
+from .pacing import Pace
+from .policy import LONGEST_WAIT_SECONDS, Policy, pauses, waits
 from .store import Failed, Found, Lease, Store, Versions, Wait
 
 YIELDED = Landing("stale")
@@ -130,19 +130,16 @@ class _Waiting:
         self._call = call
         self._key = key
         self._pauses = pauses(call.store.wakes)
-        self._since = now = call.context.clock.now()
-        self._sent = deque([now] * call.store.commands, maxlen=MOST_COMMANDS_A_SECOND)
+        self._since = call.context.clock.now()
+        self._pace = Pace(call.context.clock, call.store.commands)
 
     def too_long(self) -> bool:
         return self._call.context.clock.now() - self._since >= LONGEST_WAIT_SECONDS
 
     async def may_ask(self) -> None:
         """Wait until another command keeps within the price."""
-        clock = self._call.context.clock
-        if len(self._sent) == MOST_COMMANDS_A_SECOND and (early := self._sent[0] + 1 - clock.now()) > 0:
-            await clock.sleep(early)
+        if await self._pace.may_send():
             self._call.ask_anew()
-        self._sent.append(clock.now())
 
     async def wait(self, load: Wait) -> None:
         seconds = waits(next(self._pauses), load.seconds, self._call.context.lease_ms / 1000)
@@ -169,6 +166,9 @@ async def _load(call: Call, asked: Asked, lease: Lease, flight: Flight, *, falls
         in_force = await call.store.settle(lease, "store" if loaded.keep else "release", loaded.kept_ms, loaded.stored)
     except CacheError:
         return Landing("bypass", loaded.stored, load_seconds=loaded.seconds)
+    finally:
+        if call.context.near is not None:
+            call.context.near.forget((asked.key,))  # also without an answer: the value may have been stored
     if in_force:
         return Landing("miss", loaded.stored, proof=flight.sent, load_seconds=loaded.seconds)
     return Landing("refused", loaded.stored, load_seconds=loaded.seconds)

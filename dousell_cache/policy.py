@@ -24,9 +24,6 @@ BACK_OFF_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 30.0
 """How long a caller waits for another process's load before it asks the origin itself."""
 
-MOST_COMMANDS_A_SECOND = 5
-"""What a caller that waits for another process's load may cost: promise 6."""
-
 BATCH_JITTER = 0.1
 """Entries stored together expire apart: up to a tenth earlier. Upstash saw 10 % halve the peak of misses."""
 

@@ -1,4 +1,7 @@
-"""Servers for every test: real ones, started on first use, private to this test session, gone when it ends."""
+"""Servers for every test: real ones, started on first use, private to this test session, gone when it ends.
+
+And the caches on them that most tests speak to: a face, and another process's.
+"""
 
 import inspect
 import os
@@ -7,16 +10,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from dousell_cache import local
+from dousell_cache import Cache, connect, local
 from dousell_cache.local import process, runtime, valkey
 
 from . import servers_redis
+from .faces import FACES, Face, open_face
 
 # Test modules import these names for the type checker only: ``if TYPE_CHECKING: from .conftest import …``.
 WaitUntil = Callable[[Callable[[], bool]], None]
@@ -215,3 +220,24 @@ def free_watched() -> Iterator[servers_redis.Watched]:
     """A master, a replica and a Sentinel of a test's own, to be maltreated."""
     with servers_redis.running(servers_redis.Watched) as servers:
         yield servers
+
+
+@pytest.fixture
+def namespace() -> str:
+    """What a test's caches put before their keys."""
+    return f"test-{uuid4().hex}:"
+
+
+@pytest.fixture(params=FACES)
+async def face(request: pytest.FixtureRequest, valkey_url: str, namespace: str) -> AsyncIterator[Face]:
+    """Both faces."""
+    opened = await open_face(request.param, valkey_url, namespace=namespace)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def other(valkey_url: str, namespace: str) -> Iterator[Cache]:
+    """Another process's cache."""
+    with connect(valkey_url, namespace=namespace, patience=5, ttl=60) as cache:
+        yield cache

@@ -2,13 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 
-from dousell_cache import AsyncCache, Cache, connect
+from dousell_cache import AsyncCache, Cache
 from dousell_cache.environments import Environment
 from dousell_cache.events import Counters
 from dousell_cache.explaining import Explanation
@@ -16,31 +14,10 @@ from dousell_cache.keys import Names
 from dousell_cache.transport.connect import Place
 from dousell_cache.transport.nowhere import AsyncNowhere, BlockingNowhere
 
-from .faces import FACES, Face, Loader, open_face
+from .faces import FACES, Face, Loader
 
 if TYPE_CHECKING:
     from .conftest import WaitUntil
-
-
-@pytest.fixture
-def namespace() -> str:
-    """What both processes put before their keys."""
-    return f"test-{uuid4().hex}:"
-
-
-@pytest.fixture(params=FACES)
-async def face(request: pytest.FixtureRequest, valkey_url: str, namespace: str) -> AsyncIterator[Face]:
-    """Both faces."""
-    opened = await open_face(request.param, valkey_url, namespace=namespace)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def other(valkey_url: str, namespace: str) -> Iterator[Cache]:
-    """Another process's cache."""
-    with connect(valkey_url, namespace=namespace, patience=5, ttl=60) as cache:
-        yield cache
 
 
 def said(explanation: Explanation) -> tuple[str, str, bool]:

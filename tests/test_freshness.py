@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from dousell_cache import MISSING, AsyncCache, Cache, connect, skip
+from dousell_cache import MISSING, AsyncCache, Cache, skip
 from dousell_cache.events import Read, Write
 from dousell_cache.flows import get_or_set, put
 from dousell_cache.keys import Names
@@ -19,31 +19,10 @@ from dousell_cache.runner import run_blocking
 from dousell_cache.transport.tcp import BlockingTcp
 
 from .bench import Bench
-from .faces import FACES, Face, Loader, Visit, open_face
+from .faces import Face, Loader, Visit, open_face
 
 if TYPE_CHECKING:
     from .conftest import WaitUntil
-
-
-@pytest.fixture
-def namespace() -> str:
-    """What both processes put before their keys."""
-    return f"test-{uuid4().hex}:"
-
-
-@pytest.fixture(params=FACES)
-async def face(request: pytest.FixtureRequest, valkey_url: str, namespace: str) -> AsyncIterator[Face]:
-    """Both faces."""
-    opened = await open_face(request.param, valkey_url, namespace=namespace)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def other(valkey_url: str, namespace: str) -> Iterator[Cache]:
-    """Another process's cache."""
-    with connect(valkey_url, namespace=namespace, patience=5, ttl=60) as cache:
-        yield cache
 
 
 @pytest.fixture

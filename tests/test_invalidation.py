@@ -6,44 +6,22 @@ it does so in the middle of the load.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 
-from dousell_cache import MISSING, AsyncCache, Cache, CacheUnavailable, connect
+from dousell_cache import MISSING, AsyncCache, Cache, CacheUnavailable
 from dousell_cache.events import Read
 from dousell_cache.keys import Names
 from dousell_cache.runner import run_blocking
 
-from .faces import FACES, Face, Loader, open_face
+from .faces import Face, Loader, open_face
 
 if TYPE_CHECKING:
     from .conftest import WaitUntil
 
 LATER = {"ttl": 60, "grace": 600}
-
-
-@pytest.fixture
-def namespace() -> str:
-    """What both processes put before their keys."""
-    return f"test-{uuid4().hex}:"
-
-
-@pytest.fixture(params=FACES)
-async def face(request: pytest.FixtureRequest, valkey_url: str, namespace: str) -> AsyncIterator[Face]:
-    """The cache that reads."""
-    opened = await open_face(request.param, valkey_url, namespace=namespace)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def other(valkey_url: str, namespace: str) -> Iterator[Cache]:
-    """Another process's cache."""
-    with connect(valkey_url, namespace=namespace, patience=5, ttl=60) as cache:
-        yield cache
 
 
 async def server(face: Face, *command: str) -> Any:

@@ -10,11 +10,15 @@ import pytest
 from dousell_cache import MISSING, connect
 from dousell_cache.entries import Entry, encode
 from dousell_cache.environments import rest
-from dousell_cache.errors import ConfigurationError
+from dousell_cache.errors import CacheUnavailable, ConfigurationError
 from dousell_cache.local import Cloud
 from dousell_cache.near import _MOVES_REMEMBERED, ABSENT, NearCache, NearOptions
 
+from .bench import word
+
 if TYPE_CHECKING:
+    from dousell_cache.transport.port import Argument, Reply
+
     from .conftest import WaitUntil
 
 ROWS = encode(Entry([{"id": 1}], 0.0))
@@ -324,3 +328,24 @@ def test_without_a_listener_nothing_outlives_its_ttl(cloud: Cloud, how: str) -> 
         assert cache._near
         assert cache._near.get("k", Any, latest - 60) == "value"
         assert cache._near.get("k", Any, latest) is ABSENT
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "the answer is lost"])
+def test_what_this_process_reloads_is_not_given_from_near(cloud: Cloud, answered: bool) -> None:
+    """Over REST nobody tells of a refresh: once it returned, what lay near before is not given any more."""
+    target = rest(cloud.upstash_url, cloud.upstash_token)
+    with connect(target, namespace=f"test-{uuid4().hex}:", patience=5, near=(10, 600), ttl=600) as cache:
+        send = cache._port.send
+
+        async def losing(*command: "Argument") -> "Reply":
+            reply = await send(*command)
+            if word(command) == "settle" and not answered:
+                raise CacheUnavailable("lost")
+            return reply
+
+        cache._port.send = losing  # type: ignore[method-assign]  # the one place every command goes through
+        cache.set("k", "old")
+        assert cache.get("k") == "old"
+        assert len(cache._near or ()) == 1
+        assert cache.refresh("k", lambda: "new") == "new"
+        assert cache.get("k") == "new"

@@ -1,6 +1,5 @@
 """A Cluster: commands find their server, follow what moved, and a server that is gone costs one patience."""
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from dousell_cache.transport.connect import async_transport, blocking_transport
 
 from .faces import FACES, Loader, open_face
 from .servers import listening, silence
+from .transports import opening
 
 if TYPE_CHECKING:
     from .servers_redis import ThreeNodes
@@ -28,17 +28,8 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture(params=[BlockingCluster, AsyncCluster], ids=["blocking", "asyncio"])
 async def open_cluster(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """Build transports of one face, closed at the end."""
-    opened: list[Transport] = []
-
-    def build(url: str, patience: float = 10) -> Transport:
-        opened.append(request.param(url, patience=patience))
-        return opened[-1]
-
-    yield build
-    for transport in opened:
-        closing = transport.close()
-        if inspect.isawaitable(closing):
-            await closing
+    async with opening(lambda url, patience=10: request.param(url, patience=patience)) as open_:
+        yield open_
 
 
 def seen(servers: "ThreeNodes", command: str) -> int:

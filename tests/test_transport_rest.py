@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import inspect
 import json
 import os
 import socket
@@ -25,6 +24,7 @@ from dousell_cache.transport.rest import AsyncRest, BlockingRest
 from dousell_cache.transport.tcp import AsyncTcp
 
 from .servers import http_endpoint, listening, self_signed, silence
+from .transports import close, opening
 
 Transport = BlockingRest | AsyncRest
 Open = Callable[..., Transport]
@@ -40,25 +40,11 @@ def few_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(self_signed(tmp_path / "authority.pem")))
 
 
-async def close(transport: Any) -> None:
-    """Close a transport of either face."""
-    closing = transport.close()
-    if inspect.isawaitable(closing):
-        await closing
-
-
 @pytest.fixture(params=[BlockingRest, AsyncRest], ids=["blocking", "asyncio"])
 async def open_rest(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """Build transports of one face, closed at the end."""
-    opened: list[Transport] = []
-
-    def build(url: str, token: str = TOKEN, patience: float = 5) -> Transport:
-        opened.append(request.param(url, token, patience=patience))
-        return opened[-1]
-
-    yield build
-    for transport in opened:
-        await close(transport)
+    async with opening(lambda url, token=TOKEN, patience=5: request.param(url, token, patience=patience)) as open_:
+        yield open_
 
 
 def conversation(a: str, b: str, n: str) -> list[tuple[Any, ...]]:

@@ -1,7 +1,6 @@
 """Sentinels: the master is found, and found again after a failover."""
 
 import asyncio
-import inspect
 import traceback
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from dousell_cache.transport.connect import async_transport, blocking_transport
 from dousell_cache.transport.sentinel import AsyncSentinel, BlockingSentinel
 
 from .servers import listening, silence
+from .transports import opening
 
 if TYPE_CHECKING:
     from .servers_redis import Watched
@@ -28,17 +28,8 @@ SECONDS = 20.0
 @pytest.fixture(params=[BlockingSentinel, AsyncSentinel], ids=["blocking", "asyncio"])
 async def open_sentinel(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """Build transports of one face, closed at the end."""
-    opened: list[Transport] = []
-
-    def build(url: str, patience: float = 5) -> Transport:
-        opened.append(request.param(url, patience=patience))
-        return opened[-1]
-
-    yield build
-    for transport in opened:
-        closing = transport.close()
-        if inspect.isawaitable(closing):
-            await closing
+    async with opening(lambda url, patience=5: request.param(url, patience=patience)) as open_:
+        yield open_
 
 
 async def answered(transport: Transport, *command: Any) -> Any:

@@ -16,6 +16,7 @@ from dousell_cache.transport.port import Reply
 from dousell_cache.transport.tcp import AsyncTcp, BlockingTcp
 
 from .servers import listening, self_signed, silence
+from .transports import close, opening
 
 if TYPE_CHECKING:
     from .conftest import FreeValkey
@@ -29,17 +30,8 @@ pytestmark = pytest.mark.timeout(20)  # what hangs has no patience: the test fai
 @pytest.fixture(params=[BlockingTcp, AsyncTcp], ids=["blocking", "asyncio"])
 async def open_tcp(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """Build transports of one face, closed at the end."""
-    opened: list[Transport] = []
-
-    def build(url: str, patience: float = 5) -> Transport:
-        opened.append(request.param(url, patience=patience))
-        return opened[-1]
-
-    yield build
-    for transport in opened:
-        closing = transport.close()
-        if inspect.isawaitable(closing):
-            await closing
+    async with opening(lambda url, patience=5: request.param(url, patience=patience)) as open_:
+        yield open_
 
 
 WAYS: dict[str, Callable[[str], Any]] = {
@@ -58,13 +50,6 @@ WAYS: dict[str, Callable[[str], Any]] = {
         f"{url}?socket_timeout=60&socket_connect_timeout=60&retry_on_timeout=yes&timeout=60", patience=0.05
     ),
 }
-
-
-async def close(transport: Any) -> None:
-    """Close a transport of either face."""
-    closing = transport.close()
-    if closing is not None:
-        await closing
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -23,6 +23,7 @@ from dousell_cache.transport.rest import AsyncRest, BlockingRest
 from dousell_cache.transport.tcp import AsyncTcp, BlockingTcp
 
 from .servers import listening, silence
+from .transports import close, opening
 
 if TYPE_CHECKING:
     from .conftest import FreeValkey
@@ -36,22 +37,8 @@ pytestmark = pytest.mark.timeout(20)  # a deadline that does not hold is a test 
 @pytest.fixture(params=[BlockingTcp, AsyncTcp], ids=["blocking", "asyncio"])
 async def open_tcp(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     """Build transports of one face, closed at the end."""
-    opened: list[Transport] = []
-
-    def build(url: str, patience: float = 5) -> Transport:
-        opened.append(request.param(url, patience=patience))
-        return opened[-1]
-
-    yield build
-    for transport in opened:
-        await close(transport)
-
-
-async def close(transport: Any) -> None:
-    """Close a transport of either face."""
-    closing = transport.close()
-    if inspect.isawaitable(closing):
-        await closing
+    async with opening(lambda url, patience=5: request.param(url, patience=patience)) as open_:
+        yield open_
 
 
 async def together(transport: Transport, *commands: tuple[Any, ...]) -> list[Any]:

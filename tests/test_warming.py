@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -10,15 +10,7 @@ import pytest
 
 from dousell_cache import MISSING, AsyncCache, ConfigurationError
 
-from .faces import FACES, Face, Loader, Visit, open_face
-
-
-@pytest.fixture(params=FACES)
-async def face(request: pytest.FixtureRequest, valkey_url: str) -> AsyncIterator[Face]:
-    """Both faces."""
-    opened = await open_face(request.param, valkey_url)
-    yield opened
-    await opened.close()
+from .faces import Face, Loader, Visit
 
 
 async def warm(face: Face, loaders: Mapping[str, Callable[[], Any]], **options: Any) -> Any:
