@@ -20,6 +20,7 @@ from .errors import (
     LockUnavailable,
 )
 from .loading import skip
+from .lock_outcomes import LockOutcome
 from .near import NearOptions
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "Environment",
     "LockBusy",
     "LockLost",
+    "LockOutcome",
     "LockUnavailable",
     "NearOptions",
     "connect",

@@ -12,12 +12,15 @@ from .context import Call
 from .entries import checked_type
 from .errors import ConfigurationError
 from .explaining import Explanation, explain
-from .face import Defaults, Face, Keeping
+from .face import Defaults, Face, Keeping, LockOptions
 from .flights import Flights, TaskFlights
+from .lock_outcomes import LockOutcome, checked_tries, with_lock_async
+from .locks import AsyncLock
 from .near import ABSENT, NearCache
-from .policy import BATCH_JITTER, checked_key, checked_keys, checked_mapping, checked_tags
+from .policy import BATCH_JITTER, Ttl, checked_key, checked_keys, checked_mapping, checked_tags
 from .reads import Reads, TaskReads
 from .renewals import Renewals, TaskRenewals
+from .terms import TTL_SECONDS
 from .transport.connect import Place
 from .transport.port import AsyncTransport
 from .warming import Progress, Warmed, warm_async
@@ -191,6 +194,49 @@ class AsyncCache(Face):
     async def invalidate_prefix(self, prefix: str, *, soft: bool = False) -> int:
         """Withdraw every key that begins with a prefix: this alone SCANs; see :meth:`Cache.invalidate_prefix`."""
         return await flows.invalidate(self._call(), self._withdrawal(prefix=prefix, soft=soft))
+
+    def lock(self, name: str, ttl: Ttl = TTL_SECONDS, *, wait: Ttl = 0, **options: Unpack[LockOptions]) -> AsyncLock:
+        """Return a lock to be taken by ``async with``; see :meth:`Cache.lock`.
+
+        A task that is cancelled while it takes or leaves the lock gives it back first.
+        """
+        return AsyncLock(self._asking(name, ttl, wait, options))
+
+    @overload
+    async def with_lock(
+        self,
+        name: str,
+        body: Callable[[], Awaitable[T]],
+        ttl: Ttl = TTL_SECONDS,
+        retries: int = 1,
+        delay: float = 0.1,
+        **options: Unpack[LockOptions],
+    ) -> LockOutcome[T]: ...
+
+    @overload
+    async def with_lock(
+        self,
+        name: str,
+        body: Callable[[], T],
+        ttl: Ttl = TTL_SECONDS,
+        retries: int = 1,
+        delay: float = 0.1,
+        **options: Unpack[LockOptions],
+    ) -> LockOutcome[T]: ...
+
+    async def with_lock(
+        self,
+        name: str,
+        body: Callable[[], Any],
+        ttl: Ttl = TTL_SECONDS,
+        retries: int = 1,
+        delay: float = 0.1,
+        **options: Unpack[LockOptions],
+    ) -> LockOutcome[Any]:
+        """Run a body under a lock if it can be had; see :meth:`Cache.with_lock`. An asynchronous one is awaited."""
+        lock = self.lock(name, ttl, **options)
+        checked_tries(body, retries, delay)
+        return await with_lock_async(lock, body, retries, delay)
 
     async def explain(self, key: str) -> Explanation:
         """Say what a read of this key would find, and why; see :meth:`Cache.explain`."""

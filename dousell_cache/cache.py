@@ -1,6 +1,7 @@
 """``Cache``: the face for blocking code."""
 
 import inspect
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
@@ -12,13 +13,16 @@ from .context import Call
 from .entries import checked_type
 from .errors import ConfigurationError
 from .explaining import Explanation, explain
-from .face import Defaults, Face, Keeping
+from .face import Defaults, Face, Keeping, LockOptions
 from .flights import Flights, ThreadFlights
+from .lock_outcomes import LockOutcome, checked_tries, with_lock
+from .locks import Lock
 from .near import ABSENT, NearCache
-from .policy import BATCH_JITTER, checked_key, checked_keys, checked_mapping, checked_tags
+from .policy import BATCH_JITTER, Ttl, checked_key, checked_keys, checked_mapping, checked_tags
 from .reads import Reads, ThreadReads
 from .renewals import RENEWALS, Renewals
 from .runner import run_blocking
+from .terms import TTL_SECONDS
 from .transport.connect import Place
 from .transport.port import BlockingTransport
 from .warming import Progress, Warmed, warm_blocking
@@ -224,9 +228,9 @@ class Cache(Face):
             keys: the keys.
             soft: keep the old values to stand in for an origin that fails; they are served to nobody else.
 
-        Raises: CacheUnavailable: the server did not confirm, so the old values may still be served elsewhere. It is
-            remembered,
-                and replayed before this process trusts the cache again.
+        Raises:
+            CacheUnavailable: the server did not confirm, so the old values may still be served elsewhere. It is
+                remembered, and replayed before this process trusts the cache again.
         """
         return run_blocking(flows.invalidate(self._call(), self._withdrawal(keys, soft=soft))) if keys else 0
 
@@ -245,6 +249,52 @@ class Cache(Face):
         every thousand of them. A tag costs one, whatever its size.
         """
         return run_blocking(flows.invalidate(self._call(), self._withdrawal(prefix=prefix, soft=soft)))
+
+    def lock(self, name: str, ttl: Ttl = TTL_SECONDS, *, wait: Ttl = 0, **options: Unpack[LockOptions]) -> Lock:
+        """Return a lock to be taken by ``with``: one body of a name at a time, as far as a lock can see to that.
+
+        A holder that is paused past its ``ttl`` may come back while another is inside: hand ``held.fence`` to the
+        database, which refuses a smaller one. Entering and leaving cost a command each.
+
+        Args:
+            name: a non-empty string.
+            ttl: how long it is granted: seconds or a timedelta, 0.1 s to 300 s; longer than the slowest body.
+            wait: how long to wait for it; default not at all.
+            options: see :class:`~dousell_cache.face.LockOptions`.
+
+        Raises:
+            ValueError: the name or an option makes no sense.
+            LockBusy: on entering: somebody else has it.
+            LockUnavailable: on entering: nobody could say who has it, so the body does not run.
+            LockLost: on leaving: another may have been inside meanwhile.
+        """
+        return Lock(self._asking(name, ttl, wait, options))
+
+    def with_lock(
+        self,
+        name: str,
+        body: Callable[[], T],
+        ttl: Ttl = TTL_SECONDS,
+        retries: int = 1,
+        delay: float = 0.1,
+        **options: Unpack[LockOptions],
+    ) -> LockOutcome[T]:
+        """Run a body under a lock if it can be had, and return how that came out; see :meth:`lock`.
+
+        Args:
+            name: a non-empty string.
+            body: takes nothing; what it raises comes through. One that needs the fence is for :meth:`lock`.
+            ttl: how long the lock is granted.
+            retries: how often to ask again when it is busy.
+            delay: the seconds between two tries.
+            options: see :class:`~dousell_cache.face.LockOptions`.
+
+        Raises:
+            ValueError: the name, the body or an option makes no sense.
+        """
+        lock = self.lock(name, ttl, **options)
+        checked_tries(body, retries, delay)
+        return with_lock(lock, body, retries, delay, time.sleep)
 
     def explain(self, key: str) -> Explanation:
         """Say what a read of this key would find, and why; nothing is loaded, and no read is counted."""

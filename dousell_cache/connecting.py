@@ -8,6 +8,7 @@ from .cache import Cache
 from .environments import Environment
 from .face import Defaults, Near
 from .policy import Ttl
+from .terms import PATIENCE_SECONDS
 from .transport.connect import async_listening, async_transport, blocking_listening, blocking_transport, locate
 
 
@@ -21,7 +22,9 @@ class Options(TypedDict, total=False):
         near: keep so many entries in this process, for so many seconds at most: ``(10_000, 5.0)`` or a
             :class:`~dousell_cache.NearOptions`; default none.
         breaker: whether a cache that failed three times, or refused a connection, is left alone for a second; default
-        yes.
+            yes.
+        lock_patience: seconds in all that a dead or slow server may cost the taking, extending or leaving of a lock;
+            default 0.25, or two and a half times ``patience`` if that is given and more: a distant server needs it.
     """
 
     ttl: Ttl | None
@@ -32,6 +35,7 @@ class Options(TypedDict, total=False):
     lease: Ttl
     near: Near
     breaker: bool
+    lock_patience: float
 
 
 def connect(
@@ -49,13 +53,14 @@ def connect(
     Args:
         target: None to ask the environment variables; a ``redis://`` URL; ``"embedded"``; an :class:`Environment`.
         namespace: put before every key, as it is; default none, so that other code reads the same keys.
-        patience: seconds that a command to a dead cache may take; default 0.1 over TCP, 0.5 over REST.
+        patience: seconds that a dead or slow cache may cost one call before its loader is asked; default 0.1 over TCP,
+            0.5 over REST.
         options: see :class:`~dousell_cache.connecting.Options`.
 
     Raises:
         ConfigurationError: a variable, the target or an option makes no sense; the message names it.
     """
-    defaults = _defaults(options)
+    defaults = _defaults(options, patience)
     place = locate(target)
     try:
         transport = blocking_transport(place.environment, patience)
@@ -74,7 +79,7 @@ async def connect_async(
     **options: Unpack[Options],
 ) -> AsyncCache:
     """Find the cache that belongs to this environment and return the asyncio face of it; see :func:`connect`."""
-    defaults = _defaults(options)
+    defaults = _defaults(options, patience)
     place = await asyncio.to_thread(locate, target)
     try:
         transport = async_transport(place.environment, patience)
@@ -85,7 +90,7 @@ async def connect_async(
         raise
 
 
-def _defaults(options: Options) -> Defaults:
+def _defaults(options: Options, patience: float | None) -> Defaults:
     unknown = options.keys() - Options.__optional_keys__
     if unknown & {"cache_if", "tags", "type"}:
         message = f"{min(unknown)!r} is an option of a call, not of connect()"
@@ -94,4 +99,6 @@ def _defaults(options: Options) -> Defaults:
         known = ", ".join(sorted({*Options.__optional_keys__, "namespace", "patience"}))
         message = f"{min(unknown)!r} is no option of connect(); the options are {known}"
         raise TypeError(message)
+    if patience is not None and "lock_patience" not in options:
+        options["lock_patience"] = max(PATIENCE_SECONDS, 2.5 * patience)
     return Defaults(**options)

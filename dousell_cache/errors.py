@@ -37,12 +37,26 @@ class CacheUnavailable(CacheError):
         message: what happened, in one sentence.
         refused_connection: whether nothing listens there, which no patience would change.
         never_sent: whether the command was not even sent, because the cache is taken for dead.
+        answered: whether a server did answer, that it cannot serve.
     """
 
-    def __init__(self, message: str = "", *, refused_connection: bool = False, never_sent: bool = False) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        refused_connection: bool = False,
+        never_sent: bool = False,
+        answered: bool = False,
+    ) -> None:
         super().__init__(message)
         self.refused_connection = refused_connection
         self.never_sent = never_sent
+        self.answered = answered
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the command may have been executed all the same: it was sent, and nobody said no."""
+        return not (self.refused_connection or self.never_sent or self.answered)
 
 
 class CommandRefused(CacheError):
@@ -59,7 +73,16 @@ class CommandRefused(CacheError):
 
 
 class LockBusy(CacheError):
-    """Another holder's: somebody else has the lock."""
+    """Another holder's: somebody else has the lock.
+
+    Args:
+        message: which lock, in one sentence.
+        seconds_left: what the present holder's time has left, unless it is extended.
+    """
+
+    def __init__(self, message: str = "", *, seconds_left: float = 0.0) -> None:
+        super().__init__(message)
+        self.seconds_left = seconds_left
 
 
 class LockUnavailable(CacheError):
@@ -112,5 +135,5 @@ def refusal(message: str, shown: str) -> CacheError:
     """
     code = message.partition(" ")[0]
     if code in _CANNOT_SERVE or any(limit in message for limit in _LIMITS):
-        return CacheUnavailable(f"the server cannot serve: {shown}")
+        return CacheUnavailable(f"the server cannot serve: {shown}", answered=True)
     return CommandRefused(shown.partition(" ")[0], shown)

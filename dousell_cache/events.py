@@ -17,6 +17,9 @@ __all__ = [
     "Counters",
     "Event",
     "Invalidation",
+    "LockAsked",
+    "LockEnded",
+    "LockEnding",
     "Observer",
     "Observers",
     "Outcome",
@@ -89,6 +92,46 @@ class Invalidation(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+class LockAsked(msgspec.Struct, frozen=True):
+    """Somebody asked for a lock, and was told.
+
+    Args:
+        name: the lock's.
+        outcome: ``unavailable``: nobody could say.
+        seconds: time from the call to that, waiting included.
+        commands: commands sent to the server for it.
+        fence: the fence of this grant; 0 without one.
+    """
+
+    name: str
+    outcome: Literal["granted", "busy", "unavailable"]
+    seconds: float
+    commands: int
+    fence: int = 0
+
+
+LockEnding = Literal["released", "lost", "unconfirmed"]
+
+
+class LockEnded(msgspec.Struct, frozen=True):
+    """A lock that was granted is over.
+
+    Args:
+        name: the lock's.
+        outcome: ``lost``: another may have had it while its body ran; ``unconfirmed``: its body was over in time, but
+            no server took it back, so it ends by itself.
+        seconds: how long it was held.
+        commands: commands sent to the server since the grant.
+        fence: the fence of the grant.
+    """
+
+    name: str
+    outcome: LockEnding
+    seconds: float
+    commands: int
+    fence: int
+
+
 class BreakerMoved(msgspec.Struct, frozen=True):
     """The breaker opened, because the cache seems dead; closed, because it is back; or tries whether it is.
 
@@ -101,7 +144,7 @@ class BreakerMoved(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-Event = Read | Write | Invalidation | BreakerMoved
+Event = Read | Write | Invalidation | LockAsked | LockEnded | BreakerMoved
 """Everything an observer can be told; ``typing.assert_never`` proves that it minds each."""
 
 Observer = Callable[[Event], None]

@@ -18,11 +18,14 @@ from .events import Counters, Observer, Observers, Read, Tally
 from .flights import Flights
 from .keys import Names
 from .loading import Asked
+from .locks import Asking
 from .near import ABSENT, NearCache, NearOptions
 from .policy import LEASE_SECONDS, Policy, Ttl, checked_key, checked_tags, milliseconds, resolved
 from .reads import Reads
 from .renewals import Renewals
 from .store import Server
+from .terms import MAX_TTL_SECONDS, MIN_TTL_SECONDS, PATIENCE_SECONDS
+from .terms import resolved as resolved_terms
 from .transport.connect import Place
 from .transport.patience import Breaker, Guarded
 from .transport.port import Argument, AsyncTransport, BlockingTransport, Clock, Reply
@@ -54,6 +57,27 @@ class Keeping(TypedDict, total=False):
     cache_if: Callable[[Any], bool] | None
 
 
+class LockOptions(TypedDict, total=False):
+    """How a lock is taken and kept.
+
+    Args:
+        renew: whether it is extended, a third of its ttl after the other, as long as it is held; default no, so that a
+            body that hangs does not keep it for ever.
+        fair: whether it lets those pass who already wait, also when it has just come free by itself, and also over
+            REST; default no.
+        on_lost: called once with what is held, as soon as it is known to be lost: by a renewal, or because its time is
+            over; in a thread (or task) of its own, or by the call that finds out. It cannot stop the body.
+        min_ttl: what a ttl is refused below, in seconds; default 0.1.
+        max_ttl: what a ttl is refused beyond, in seconds: it may be milliseconds by mistake; default 300.
+    """
+
+    renew: bool
+    fair: bool
+    on_lost: Callable[[Any], object] | None
+    min_ttl: float
+    max_ttl: float
+
+
 @dataclass(frozen=True, slots=True)
 class Defaults:
     """What the calls of a cache go by unless they say otherwise; see :func:`dousell_cache.connect`."""
@@ -66,11 +90,13 @@ class Defaults:
     lease: Ttl = LEASE_SECONDS
     near: Near = None
     breaker: bool = True
+    lock_patience: float = PATIENCE_SECONDS
 
     def __post_init__(self) -> None:
         """Refuse options that make no sense where they are given, not at the first call."""
         resolved(1 if self.ttl is None else self.ttl, self.grace, self.jitter or 0.0, self.early, self.background)
         milliseconds("lease", self.lease)
+        milliseconds("lock_patience", self.lock_patience)
         if not isinstance(self.breaker, bool):
             message = f"breaker must be True or False, not {self.breaker!r}"
             raise ConfigurationError(message)
@@ -179,9 +205,9 @@ class Face:
             near=self._near,
         )
 
-    async def _insist(self, *command: Argument) -> Reply:
+    async def _insist(self, seconds: float, *command: Argument) -> Reply:
         """Send what withdraws something; in degraded mode there is never anything to withdraw."""
-        return await self._port.send_through(*command) if self._has_cache else 0
+        return await self._port.send_through(seconds, *command) if self._has_cache else 0
 
     def _begin_anew(self) -> None:
         """Forget, in a forked child, what threads of the parent were doing: nobody here will ever end it."""
@@ -249,6 +275,23 @@ class Face:
         names = tuple(dict.fromkeys(checked_key(key) for key in keys))
         return Withdrawal(names, tuple(dict.fromkeys(checked_key(tag, "tag") for tag in tags)), start, soft)
 
+    def _asking(self, name: str, ttl: Ttl, wait: Ttl, options: LockOptions) -> Asking:
+        """Settle what a lock is asked for."""
+        if not options.keys() <= _LOCK_OPTIONS:
+            unknown, known = min(options.keys() - _LOCK_OPTIONS), ", ".join(sorted(_LOCK_OPTIONS))
+            message = f"{unknown!r} is no option of a lock; the options are {known}"
+            raise TypeError(message)
+        on_lost = options.get("on_lost")
+        if on_lost is not None and not callable(on_lost):
+            message = f"on_lost must be a function of what is held, not {on_lost!r}"
+            raise ConfigurationError(message)
+        bounds = options.get("min_ttl", MIN_TTL_SECONDS), options.get("max_ttl", MAX_TTL_SECONDS)
+        terms = resolved_terms(ttl, wait, options.get("renew", False), options.get("fair", False), *bounds)
+        return Asking(self._now, checked_key(name, "lock"), terms, self._defaults.lock_patience, bounds, on_lost)
+
+    def _now(self) -> Context:
+        return self._context
+
     def _from_near(self, key: str, type_: Any, tags: Collection[str] = ()) -> Any:
         """Return what this process keeps near of a key, or ABSENT."""
         started = self._clock.now()
@@ -266,6 +309,7 @@ class Face:
 
 
 _OPTIONS = Keeping.__optional_keys__
+_LOCK_OPTIONS = LockOptions.__optional_keys__
 
 
 def _first(own: Any, default: Any) -> Any:

@@ -103,13 +103,14 @@ async def put(call: Call, values: Mapping[str, object], policy: Policy, tags: tu
 async def invalidate(call: Call, withdrawal: Withdrawal) -> int:
     """Withdraw keys, tags or a prefix, and return how many keys there were.
 
-    Raises: CacheUnavailable: the server did not confirm: other processes may still be served the old values. It is
-        remembered,
-            and replayed before this process trusts the cache again.
+    Raises:
+        CacheUnavailable: the server did not confirm: other processes may still be served the old values. It is
+            remembered, and replayed before this process trusts the cache again.
     """
     flights, debts = call.context.flights, call.context.debts
     keys = None if withdrawal.tags or withdrawal.prefix is not None else withdrawal.keys
     flights.withdraw(keys)
+    call.take_time()  # nobody's origin is kept waiting
     owed = True
     try:
         withdrawn = await withdraw(call, withdrawal)

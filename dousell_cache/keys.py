@@ -3,6 +3,28 @@
 What stands beside a value shares its hash slot, so that one script may touch both in a Cluster.
 """
 
+from typing import NamedTuple
+
+
+class LockNames(NamedTuple):
+    """What a lock is called on the server, and all that stands beside it.
+
+    Args:
+        lock: holds the token of the holder.
+        fence: counts the grants.
+        queue: lists the tokens of those who wait.
+        turn: holds the token of the one who is next, while the lock is free.
+        bells: begins the name of every waiter's bell; its token follows.
+        gone: says that the token was given up for good, whatever of it may yet arrive.
+    """
+
+    lock: str
+    fence: str
+    queue: str
+    turn: str
+    bells: str
+    gone: str
+
 
 class Names:
     """Name things under a namespace.
@@ -39,6 +61,11 @@ class Names:
     def version(self, tag: str) -> str:
         """Name a tag's version."""
         return beside(f"{self.namespace}tag:{tag}", "version")
+
+    def lock(self, name: str, token: str) -> LockNames:
+        """Name a lock and what stands beside it, for one acquisition."""
+        words = ("lock", "fence", "queue", "turn", "bell:", f"gone:{token}")
+        return LockNames(*(beside(self.namespace + name, word) for word in words))
 
     def tags(self, name: str) -> set[str]:
         """Return the tags whose version a name on the server may be."""

@@ -68,7 +68,8 @@ class Server:
         port: how commands get there.
         names: what things are called there.
         reads: how plain reads get there: those that meet may travel together.
-        insist: sends a command even to a server that is taken for dead: what an invalidation must at least try.
+        insist: sends a command, given up after so many seconds if that is sooner than patience, even to a server that
+            is taken for dead: what an invalidation, or the release of a lock, must at least try.
         ran: digests of the scripts that this process has run there.
         patience: seconds that a dead or slow server may cost one call before the origin is asked.
         now: returns monotonic seconds.
@@ -132,7 +133,7 @@ class Store:
         current: Versions = {}
         for group in self._by_slot([*names, *versions]):
             entries, tagged = [name for name in group if name in names], [name for name in group if name in versions]
-            reply = await self._run(scripts.READ, (*entries, *tagged), len(entries))
+            reply = await self.run(scripts.READ, (*entries, *tagged), len(entries))
             stored, left, now = array(reply, 3)
             times = map(integer, array(left, len(entries)))
             found.update(zip((names[name] for name in entries), zip(bulks(stored), times, strict=True), strict=True))
@@ -163,7 +164,7 @@ class Store:
         names = self._server.names
         beside, apart = self._near_and_far(key, tags)
         versions = await self._versions(apart, token, versions_ms)
-        reply = await self._run(
+        reply = await self.run(
             scripts.LEASE,
             (*self._all_of(key), names.waiting(key), *map(names.version, beside)),
             *(token, lease_ms, unwanted, versions_ms, int(falls_back), int(self.wakes)),
@@ -183,7 +184,7 @@ class Store:
         """
         names = self._server.names
         beside, apart = self._near_and_far(lease.key, tuple(lease.versions))
-        settled = await self._run(
+        settled = await self.run(
             scripts.SETTLE,
             (
                 *self._all_of(lease.key),
@@ -201,13 +202,12 @@ class Store:
 
     async def renew(self, lease: Lease, lease_ms: int) -> bool:
         """Keep a lease for longer and return whether it was still there."""
-        return await self._run(scripts.RENEW, (self._server.names.lease(lease.key),), lease.token, lease_ms) == 1
+        return await self.run(scripts.RENEW, (self._server.names.lease(lease.key),), lease.token, lease_ms) == 1
 
     async def wait(self, key: str, load: Wait, seconds: float) -> None:
         """Wait until a load is over, at most so many seconds."""
-        self.commands += 1
         bell = self._server.names.wake(key, load.token)
-        await self._server.port.block(seconds, "BLMOVE", bell, bell, "LEFT", "LEFT", seconds)
+        await self.block(seconds, "BLMOVE", bell, bell, "LEFT", "LEFT", seconds)
 
     async def put(
         self, values: Mapping[str, tuple[Entry[Any], int]], tags: tuple[str, ...], word: str, versions_ms: int
@@ -221,7 +221,7 @@ class Store:
             for key in group:
                 entry, milliseconds = values[key]
                 parts += (milliseconds, *encode_around_tags(entry))
-            await self._run(
+            await self.run(
                 scripts.SET,
                 (*self._all_of(*group), *map(names.version, beside)),
                 *(len(group), word, versions_ms, msgspec.json.encode(known)[1:-1], *parts),
@@ -239,13 +239,13 @@ class Store:
         """Withdraw keys but keep their entries for a failing origin, and return how many there were."""
         withdrawn = 0
         for group in self._keys_by_slot(keys):
-            withdrawn += integer(await self._run(scripts.SOFTEN, self._all_of(*group), insist=insist))
+            withdrawn += integer(await self.run(scripts.SOFTEN, self._all_of(*group), insist=insist))
         return withdrawn
 
     async def move(self, tags: Iterable[str], word: str, *, soft: bool, insist: bool = False) -> None:
         """Give tags new versions, which withdraws every entry that carries the older ones."""
         for group in self._by_slot(map(self._server.names.version, tags)):
-            await self._run(scripts.INVALIDATE_TAGS, tuple(group), word, TAGS_LIVE_MS, int(soft), insist=insist)
+            await self.run(scripts.INVALIDATE_TAGS, tuple(group), word, TAGS_LIVE_MS, int(soft), insist=insist)
 
     async def with_prefix(self, prefix: str) -> AsyncIterator[set[str]]:
         """Yield keys that begin with a prefix, or are being loaded or stood in for: this scans all names there are."""
@@ -272,6 +272,20 @@ class Store:
         """Make sure that a server answers."""
         await self._send("PING")
 
+    async def send(self, *command: Argument) -> Reply:
+        """Send a command of another vocabulary: that of locks."""
+        return await self._send(*command)
+
+    async def block(self, seconds: float, *command: Argument) -> Reply:
+        """Send a command that waits on the server."""
+        try:
+            reply = await self._server.port.block(seconds, *command)
+        except CacheError as error:
+            self.commands += _sent(error)
+            raise
+        self.commands += 1
+        return reply
+
     def _all_of(self, *keys: str) -> tuple[str, ...]:
         names = self._server.names
         return tuple(name for key in keys for name in (names.value(key), names.lease(key), names.old(key)))
@@ -290,7 +304,7 @@ class Store:
         versions: Versions = {}
         named = {self._server.names.version(tag): tag for tag in tags}
         for group in self._by_slot(named):
-            now = await self._run(scripts.VERSIONS, tuple(group), word, versions_ms)
+            now = await self.run(scripts.VERSIONS, tuple(group), word, versions_ms)
             versions |= _texts([named[name] for name in group], bulks(now))
         return versions
 
@@ -309,7 +323,8 @@ class Store:
         named = {self._server.names.value(key): key for key in keys}
         return [[named[name] for name in group] for group in self._by_slot(named)]
 
-    async def _run(self, script: Script, names: tuple[str, ...], *arguments: Argument, insist: bool = False) -> Reply:
+    async def run(self, script: Script, names: tuple[str, ...], *arguments: Argument, insist: bool = False) -> Reply:
+        """Run a script: by its digest, unless the server is new to it."""
         if script.sha in self._server.ran:
             try:
                 return await self._send("EVALSHA", script.sha, len(names), *names, *arguments, insist=insist)
@@ -325,7 +340,7 @@ class Store:
         server = self._server
         try:
             if insist:
-                reply = await server.insist(*command)
+                reply = await server.insist(self._left(), *command)
             elif self.deadline == math.inf:
                 reply = await server.port.send(*command)
             else:

@@ -24,11 +24,14 @@ FLOWS = {
     "events",
     "flights",
     "loading",
+    "lock_outcomes",
+    "locks",
     "near",
     "policy",
     "reads",
     "renewals",
     "store",
+    "terms",
 }
 FACES = FLOWS | {
     "cached",
@@ -50,6 +53,13 @@ CORE: dict[str, set[str]] = {
     "keys": set(),
     "debts": set(),
     "scripts": set(),
+    "pacing": {"transport.port"},
+    "terms": {"errors", "policy"},
+    "lock_store": {"scripts", "store", "terms", "transport.replies"},
+    "locking": {"context", "errors", "events", "lock_store", "pacing", "terms"},
+    "watches": {"locking", "runner"},
+    "lock_outcomes": {"errors", "locks"},
+    "locks": {"context", "errors", "locking", "policy", "runner", "terms", "watches"},
     "addresses": set(),
     "entries": {"errors"},
     "policy": {"errors"},
@@ -95,7 +105,7 @@ CORE: dict[str, set[str]] = {
     "context": {"debts", "events", "flights", "near", "policy", "renewals", "store", "transport.port"},
     "withdrawing": {"context", "debts", "errors", "events", "flights"},
     "looking": {"context", "entries", "errors", "near", "store", "withdrawing"},
-    "loading": {"context", "entries", "errors", "events", "flights", "looking", "policy", "store"},
+    "loading": {"context", "entries", "errors", "events", "flights", "looking", "pacing", "policy", "store"},
     "flows": {
         "context",
         "debts",
@@ -113,8 +123,8 @@ CORE: dict[str, set[str]] = {
     "face": FLOWS | {"environments", "keys", "transport.connect", "transport.patience", "transport.port"},
     "cache": FACES | {"runner"},
     "async_cache": FACES,
-    "connecting": {"async_cache", "cache", "environments", "face", "policy", "transport.connect"},
-    "": {"async_cache", "cache", "connecting", "context", "environments", "errors", "loading", "near"},
+    "connecting": {"async_cache", "cache", "environments", "face", "policy", "terms", "transport.connect"},
+    "": {"async_cache", "cache", "connecting", "context", "environments", "errors", "loading", "lock_outcomes", "near"},
 }
 CHECK = {"cache", "environments", "errors", "face", "runner", "transport"}
 EVERYTHING_IN_THE_CORE = set(CORE) - {""}
@@ -161,14 +171,18 @@ PURE = {
     "frozen",
     "keys",
     "loading",
+    "lock_store",
+    "locking",
     "looking",
     "near",
+    "pacing",
     "policy",
     "runner",
     "scripts",
     "signatures",
     "store",
     "templates",
+    "terms",
     "transport.invalidations",
     "transport.replies",
     "withdrawing",
@@ -176,6 +190,7 @@ PURE = {
 IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subprocess", "os", "sys", "pathlib", "uuid"}
 # Types of values: no clock is read, nothing is drawn.
 PURE_BUT = {
+    "terms": {"datetime"},
     "policy": {"datetime"},
     "cached": {"asyncio", "sys"},  # to look asynchronous where it is
     "templates": {"datetime", "uuid"},

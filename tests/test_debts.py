@@ -173,14 +173,14 @@ async def test_a_new_failure_during_a_replay_is_replayed_too(face: Face) -> None
 async def test_what_a_server_refuses_is_not_owed(face: Face) -> None:
     """A server that is well and says no would say it again: the caller hears of it, and the cache stays trusted."""
     await face.set("b", "x", ttl=60)
-    send = face.cache._transport.send
+    send = face.cache._transport.send_within
 
-    async def refuse(*command: Argument) -> Reply:
+    async def refuse(seconds: float, *command: Argument) -> Reply:
         if command[0] == "DEL":
             raise CommandRefused("CROSSSLOT", "CROSSSLOT Keys in request don't hash to the same slot")
-        return await send(*command)
+        return await send(seconds, *command)
 
-    face.cache._transport.send = refuse  # type: ignore[method-assign]  # where every command goes through
+    face.cache._transport.send_within = refuse  # type: ignore[method-assign]  # where withdrawals go through
     events = face.record()
     with pytest.raises(CommandRefused):
         await face.invalidate("a")

@@ -13,9 +13,10 @@ from dousell_cache.reads import DirectReads
 from dousell_cache.runner import run_blocking
 from dousell_cache.store import Failed, Found, Lease, Server, Store, Wait
 from dousell_cache.transport.nowhere import BlockingNowhere
+from dousell_cache.transport.patience import Breaker, Guarded
 from dousell_cache.transport.tcp import BlockingTcp
 
-from .bench import Bench
+from .bench import Bench, HandClock
 
 DAY = 86_400_000
 
@@ -290,7 +291,19 @@ def test_a_key_of_another_kind_is_refused(bench: Bench) -> None:
 def test_a_command_without_an_answer_is_counted() -> None:
     """What was sent is counted, answered or not: it is what the call cost."""
     nowhere = BlockingNowhere()
-    store = Store(Server(nowhere, Names(""), DirectReads(nowhere), nowhere.send))
+    store = Store(Server(nowhere, Names(""), DirectReads(nowhere), nowhere.send_within))
     with pytest.raises(CacheUnavailable):
         run_blocking(store.ping())
+    assert store.commands == 1
+
+
+def test_a_command_that_was_not_sent_is_not_counted() -> None:
+    """A cache that is taken for dead is sent nothing, so nothing is counted, a wait no more than the others."""
+    guarded = Guarded(BlockingNowhere(), Breaker(failures=1), HandClock(), lambda _: None)
+    store = Store(Server(guarded, Names(""), DirectReads(guarded), guarded.send_within))
+    with pytest.raises(CacheUnavailable):
+        run_blocking(store.ping())
+    for word in (store.ping(), store.wait("a", Wait("token", 3), 3)):
+        with pytest.raises(CacheUnavailable, match="taken for dead"):
+            run_blocking(word)
     assert store.commands == 1

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
-from ..events import BreakerMoved, Event, Invalidation, Observer, Read, Write, family
+from ..events import BreakerMoved, Event, Invalidation, LockAsked, LockEnded, Observer, Read, Write, family
 
 Fact = str | bool | int | float | tuple[str, ...]
 
@@ -59,6 +59,10 @@ def facts(event: Event, *, hide_keys: bool) -> dict[str, Fact]:
             return {"event": "write", "key": _shown(event.key, hide_keys), "stored": event.stored, **timing}
         case Invalidation():
             return _invalidation(event, hide_keys)
+        case LockAsked() | LockEnded():
+            kind = "lock asked" if isinstance(event, LockAsked) else "lock ended"
+            about = {"outcome": event.outcome, "fence": event.fence, **_timing(event)}
+            return {"event": kind, "name": _shown(event.name, hide_keys), **about}
         case BreakerMoved():
             return {"event": "breaker", "state": event.state, "reason": event.reason}
         case _:
@@ -106,7 +110,7 @@ def _invalidation(event: Invalidation, hide_keys: bool) -> dict[str, Fact]:
     }
 
 
-def _timing(event: Read | Write | Invalidation) -> dict[str, Fact]:
+def _timing(event: Read | Write | Invalidation | LockAsked | LockEnded) -> dict[str, Fact]:
     return {"seconds": event.seconds, "commands": event.commands}
 
 

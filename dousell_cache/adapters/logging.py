@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import assert_never
 
-from ..events import BreakerMoved, Event, Invalidation, Read, Write
+from ..events import BreakerMoved, Event, Invalidation, LockAsked, LockEnded, Read, Write
 from .common import Observable, facts
 
 LOGGER = "dousell_cache.events"
@@ -16,7 +16,7 @@ def level_of(event: Event) -> int:
 
     What concerns one call alone is DEBUG, also one that went round a dead cache: there may be thousands a second, and
     the breaker's one WARNING tells of them all. An invalidation that was not delivered is a WARNING, for old values may
-    be served; an entry that could not be read back is INFO.
+    be served; so is a lock that was lost; an entry that could not be read back is INFO.
     """
     match event:
         case Read():
@@ -25,6 +25,10 @@ def level_of(event: Event) -> int:
             return logging.DEBUG
         case Invalidation():
             return logging.DEBUG if event.delivered else logging.WARNING
+        case LockAsked():
+            return logging.DEBUG
+        case LockEnded():
+            return logging.WARNING if event.outcome == "lost" else logging.DEBUG
         case BreakerMoved():
             return logging.WARNING if event.state == "open" else logging.INFO
         case _:
@@ -73,6 +77,10 @@ def _sentence(event: Event, extra: Mapping[str, object]) -> tuple[str, tuple[obj
             ending = "delivered" if event.delivered else "not delivered"
             named = extra.get(f"cache_{extra['cache_scope']}")
             return "invalidation by %s %s: %s in %.1f ms", (extra["cache_scope"], named, ending, event.seconds * 1000)
+        case LockAsked():
+            return "lock %r: %s after %.1f ms", (extra["cache_name"], event.outcome, event.seconds * 1000)
+        case LockEnded():
+            return "lock %r: %s, held %.1f ms", (extra["cache_name"], event.outcome, event.seconds * 1000)
         case BreakerMoved():
             return "breaker %s: %s", (event.state, event.reason)
         case _:

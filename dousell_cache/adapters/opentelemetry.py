@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import assert_never
 
-from ..events import BreakerMoved, Event, Invalidation, Read, Write
+from ..events import BreakerMoved, Event, Invalidation, LockAsked, LockEnded, Read, Write
 from .common import SECONDS, Families, Observable, facts, missing, scope
 
 try:
@@ -52,6 +52,8 @@ class _Instruments:
         self._commands = meter.create_counter("dousell_cache.commands", "{command}", "Commands sent to the server")
         self._read_seconds, self._load_seconds = duration("read"), duration("load")
         self._write_seconds, self._invalidation_seconds = duration("write"), duration("invalidation")
+        self._locks = meter.create_counter("dousell_cache.locks", "{lock}", "Locks asked for and ended, by outcome")
+        self._lock_wait, self._lock_hold = duration("lock.wait"), duration("lock.hold")
         self._breaker_open = meter.create_gauge(
             "dousell_cache.breaker.open", description="1 while the breaker keeps calls from the server"
         )
@@ -69,6 +71,8 @@ class _Instruments:
                 self._invalidations.add(1, {"scope": scope(event), "delivered": event.delivered})
                 self._invalidation_seconds.record(event.seconds)
                 self._commands.add(event.commands, {"operation": "invalidation"})
+            case LockAsked() | LockEnded():
+                self._record_lock(event)
             case BreakerMoved():
                 self._breaker_open.set(int(event.state != "closed"))
             case _:
@@ -82,3 +86,9 @@ class _Instruments:
         self._commands.add(event.commands, {"operation": "read"})
         if event.load_seconds:
             self._load_seconds.record(event.load_seconds)
+
+    def _record_lock(self, event: LockAsked | LockEnded) -> None:
+        seconds = self._lock_wait if isinstance(event, LockAsked) else self._lock_hold
+        self._locks.add(1, {"family": self._families.label(event.name), "outcome": event.outcome})
+        seconds.record(event.seconds, {"outcome": event.outcome})
+        self._commands.add(event.commands, {"operation": "lock"})

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import assert_never
 
 from ..errors import ConfigurationError
-from ..events import BreakerMoved, Event, Invalidation, Read, Write
+from ..events import BreakerMoved, Event, Invalidation, LockAsked, LockEnded, Read, Write
 from .common import SECONDS, Families, Observable, missing, scope
 
 try:
@@ -69,6 +69,9 @@ class _Metrics:
         self.load_seconds = histogram("load_seconds", "Time spent in loaders.")
         self.write_seconds = histogram("write_seconds", "Time that writes took.")
         self.invalidation_seconds = histogram("invalidation_seconds", "Time that invalidations took.")
+        self.locks = counter("locks", "Locks asked for and ended, by outcome.", "family", "outcome")
+        self.lock_wait_seconds = histogram("lock_wait_seconds", "Time from asking for a lock to the answer.", "outcome")
+        self.lock_hold_seconds = histogram("lock_hold_seconds", "Time that locks were held.", "outcome")
         # Not an Enum metric: those do not work where several worker processes are scraped as one.
         self.breaker_open = Gauge(
             f"{prefix}_breaker_open",
@@ -93,6 +96,12 @@ class _Metrics:
                 self.invalidations.labels(scope(event), _yes(event.delivered)).inc()
                 self.invalidation_seconds.observe(event.seconds)
                 self.commands.labels("invalidation").inc(event.commands)
+            case LockAsked():
+                self.lock_wait_seconds.labels(event.outcome).observe(event.seconds)
+                self._count_lock(event)
+            case LockEnded():
+                self.lock_hold_seconds.labels(event.outcome).observe(event.seconds)
+                self._count_lock(event)
             case BreakerMoved():
                 self.breaker_open.set(event.state != "closed")
             case _:
@@ -109,6 +118,10 @@ class _Metrics:
             self.near.labels(family).inc()
         if event.undecodable:
             self.undecodable.labels(family).inc()
+
+    def _count_lock(self, event: LockAsked | LockEnded) -> None:
+        self.locks.labels(self._families.label(event.name), event.outcome).inc()
+        self.commands.labels("lock").inc(event.commands)
 
 
 def _yes(value: bool) -> str:

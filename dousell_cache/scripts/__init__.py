@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 
-__all__ = ["INVALIDATE_TAGS", "LEASE", "READ", "RENEW", "SET", "SETTLE", "SOFTEN", "VERSIONS", "Script"]
+__all__ = [
+    "ACQUIRE",
+    "EXTEND",
+    "INVALIDATE_TAGS",
+    "LEASE",
+    "READ",
+    "RELEASE",
+    "RENEW",
+    "SET",
+    "SETTLE",
+    "SOFTEN",
+    "VERSIONS",
+    "Script",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +32,9 @@ class Script:
     sha: str
 
 
-def _script(name: str) -> Script:
-    text = files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
+def _script(name: str, *parts: str) -> Script:
+    """Read a script, after the parts that it shares with others."""
+    text = "".join(files(__package__).joinpath(f"{part}.lua").read_text("utf-8") for part in (*parts, name))
     return Script(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -32,3 +46,6 @@ SET = _script("set")
 VERSIONS = _script("versions")
 INVALIDATE_TAGS = _script("invalidate_tags")
 SOFTEN = _script("soften")
+ACQUIRE = _script("acquire", "mint", "pass_on")
+EXTEND = _script("extend", "mint")
+RELEASE = _script("release", "pass_on")

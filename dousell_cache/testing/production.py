@@ -181,7 +181,7 @@ def writer_and_reader(withdrawal: Withdrawal, process: str = "") -> Actor:
 
 def _context(world: World, *, renewing: bool) -> Context:
     return Context(
-        server=StoreServer(world.port, Names(""), DirectReads(world.port), world.port.send),
+        server=StoreServer(world.port, Names(""), DirectReads(world.port), world.port.send_within),
         clock=world.clock,
         flights=ExploredFlights(world),
         renewals=OneRenewal(world) if renewing else NoRenewals(),

@@ -12,7 +12,7 @@ def _answer(command: tuple[Argument, ...]) -> Reply:
         return 0
     if command[0] == "SCAN":
         return [b"0", []]
-    raise CacheUnavailable("degraded mode: there is no cache here")
+    raise CacheUnavailable("degraded mode: there is no cache here", answered=True)
 
 
 class BlockingNowhere(CannotBlock):

@@ -62,7 +62,7 @@ class Breaker:
         self.ticket = Ticket(0)
         """What a command gets while :attr:`calm`."""
         self.calm = True
-        """Closed, and nothing failed since the last success: neither :meth:`admit` nor :meth:`succeeded` is needed."""
+        """Closed, and no failure counts: neither :meth:`admit` nor :meth:`succeeded` is needed."""
 
     def admit(self, now: float, *, always: bool = False, may_probe: bool = True) -> Ticket | None:
         """Return the permission to send one command, or None: the cache is taken for dead.
@@ -189,9 +189,9 @@ class Guarded:
         """Send one command, given up after so many seconds if that is sooner than the port's patience."""
         return await self._watched(self._admitted(), self._port.send_within(seconds, *command))
 
-    async def send_through(self, *command: Argument) -> Reply:
-        """Send one command even while the breaker is open: an invalidation always tries, and counts as a try."""
-        return await self._watched(self._admitted(always=True), self._port.send(*command))
+    async def send_through(self, seconds: float, *command: Argument) -> Reply:
+        """Send one command even while the breaker is open: what withdraws something always tries, as a try."""
+        return await self._watched(self._admitted(always=True), self._port.send_within(seconds, *command))
 
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits on the server; it never is the one that tries a dead cache, nor speaks against one.

@@ -1,0 +1,395 @@
+"""Take a lock, keep it, let go of it: the flows of locks, written once for both faces. Decision 0009 says why it is so.
+
+A body runs only while its lock is confirmed: whatever cannot be confirmed is unavailable, never guessed. A reply that
+was lost is asked for again with the same token; what was given up leaves a sign, for a command of it that comes late.
+"""
+
+import inspect
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Literal, TypeVar
+
+from .context import Context
+from .errors import CacheError, CacheUnavailable, CommandRefused, LockBusy, LockLost, LockUnavailable
+from .events import LockAsked, LockEnded, LockEnding
+from .lock_store import Busy, Granted, LockStore
+from .pacing import Pace
+from .terms import (
+    ASKS,
+    TURN_MS,
+    Terms,
+    jittered,
+    listening,
+    listens,
+    polls,
+    renewal_pause,
+    retry_pause,
+    validity,
+)
+
+T = TypeVar("T")
+
+_ONE_ASK = 0.4  # of patience: two may be silent, and what is left gives back what they may have brought
+_ALL_ASKS = 0.8
+
+logger = logging.getLogger("dousell_cache")
+
+
+class Hold:
+    """One acquisition, from its first command to its last.
+
+    Args:
+        context: what the cache's calls share.
+        name: the lock's.
+        terms: what is asked for.
+        patience: seconds that a dead server may cost one word, in all.
+        mutex: lets one extension at a time pass.
+        on_lost: told, once, when the lock is lost.
+    """
+
+    __slots__ = (
+        "asked",
+        "asking",
+        "began",
+        "commands",
+        "context",
+        "ending",
+        "fence",
+        "granted",
+        "late",
+        "let_go",
+        "mutex",
+        "name",
+        "on_lost",
+        "patience",
+        "queued",
+        "since",
+        "terms",
+        "token",
+        "ttl_ms",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        terms: Terms,
+        patience: float,
+        mutex: AbstractAsyncContextManager[object],
+        on_lost: Callable[[], object] | None = None,
+    ) -> None:
+        self.context, self.name, self.terms, self.patience = context, name, terms, patience
+        self.mutex, self.on_lost = mutex, on_lost
+        self.token = context.token() + context.token()
+        self.ttl_ms = terms.ttl_ms
+        self.fence = 0
+        self.commands = 0
+        self.asked = 0  # commands that taking it cost
+        self.began = self.granted = context.clock.now()
+        self.since = -math.inf  # when the ttl began to count; never yet
+        self.ending: Literal["", "released", "lost"] = ""
+        self.asking = False  # a command is on its way that may take the lock
+        self.late = False  # one got no answer, and may yet arrive
+        self.queued = False
+        self.let_go = False  # a release was sent in time, and its reply lost
+
+    def remaining(self) -> float:
+        """Return the seconds for which the lock may be believed in."""
+        if self.ending:
+            return 0.0
+        return max(0.0, self.since + validity(self.ttl_ms) - self.context.clock.now())
+
+    @property
+    def behind(self) -> bool:
+        """Whether anything of it may be on the server."""
+        return not self.ending and (self.asking or self.late or self.queued or self.since > -math.inf)
+
+    def store(self) -> LockStore:
+        """Return a new conversation about it."""
+        return LockStore(self.context.server, self.name, self.token)
+
+
+async def acquire(hold: Hold) -> None:
+    """Take the lock, waiting for it as long as the terms say.
+
+    Raises:
+        LockBusy: somebody else has it.
+        LockUnavailable: nobody could say who has it.
+    """
+    clock = hold.context.clock
+    try:
+        await _acquire(hold, hold.began + hold.terms.wait)
+    except (LockBusy, LockUnavailable) as error:
+        outcome: Literal["busy", "unavailable"] = "busy" if isinstance(error, LockBusy) else "unavailable"
+        hold.context.emit(LockAsked(hold.name, outcome, clock.now() - hold.began, hold.commands))
+        raise
+    hold.granted, hold.asked = clock.now(), hold.commands
+    hold.context.emit(LockAsked(hold.name, "granted", hold.granted - hold.began, hold.commands, hold.fence))
+
+
+async def extend(hold: Hold, ttl_ms: int, fence_above: int | None = None) -> None:
+    """Let the lock last so long from now on.
+
+    Raises:
+        LockLost: it is not ours any more; nothing was made again.
+        LockUnavailable: nobody could say; its time is as it was.
+    """
+    clock, sent = hold.context.clock, 0.0
+
+    async def word(store: LockStore) -> int | None:
+        nonlocal sent
+        sent = clock.now()
+        return await store.extend(ttl_ms, fence_above)
+
+    _still_ours(hold)
+    async with hold.mutex:
+        fence = await _resolved(hold, word, hold.patience)
+        if fence is not None:
+            hold.since, hold.ttl_ms, hold.fence = sent, ttl_ms, fence or hold.fence
+    if fence is None:
+        await _lose(hold)
+        raise _loss(hold)
+
+
+async def ensure(hold: Hold) -> None:
+    """Make sure that the lock is still ours, by its time and by the server's word.
+
+    Raises:
+        LockLost: it is not.
+        LockUnavailable: nobody could say.
+    """
+    _still_ours(hold)
+    if hold.remaining() > 0 and await _resolved(hold, LockStore.holds, hold.patience) and hold.remaining() > 0:
+        return
+    await _lose(hold)
+    raise _loss(hold)
+
+
+async def release(hold: Hold) -> None:
+    """Let go of the lock; may be repeated.
+
+    Raises:
+        LockLost: it was not ours any more, so that another may have been inside meanwhile.
+        LockUnavailable: nobody could say; what is left ends by itself.
+    """
+    if hold.ending == "released":
+        return
+    if not await _resolved(hold, lambda store: _let_go(hold, store), hold.patience) and not hold.let_go:
+        await _lose(hold)
+    if hold.ending == "lost":
+        raise _loss(hold)
+    _end(hold, "released", "released")
+
+
+async def finish(hold: Hold, error: BaseException | None) -> None:
+    """Let go of the lock when its body is over.
+
+    That no server confirms it is no fault of a body that was over in time: the lock ends by itself.
+
+    Args:
+        hold: the lock.
+        error: what the body raised: it goes on, with a note if the lock was lost besides.
+
+    Raises:
+        LockLost: another may have been inside, and the body did not fail.
+    """
+    in_time = hold.remaining() > 0
+    try:
+        await release(hold)
+    except LockLost as loss:
+        if error is None:
+            raise
+        error.add_note(str(loss))
+    except LockUnavailable as unavailable:
+        if in_time:
+            logger.warning("the lock %r could not be given back, and ends by itself: %s", hold.name, unavailable)
+            _end(hold, "released", "unconfirmed")
+            return
+        await _lose(hold)
+        if error is None:
+            raise _loss(hold) from unavailable
+        error.add_note(str(_loss(hold)))
+
+
+async def leave(hold: Hold, *, briefly: bool = False) -> None:
+    """Give back whatever an acquisition that came to nothing may have left on the server; else it ends by itself.
+
+    Args:
+        hold: the acquisition.
+        briefly: whether most of its patience is used up.
+    """
+    if hold.behind:
+        hold.late = hold.late or hold.asking
+        patience = hold.patience * (1 - _ALL_ASKS if briefly else 1)
+        outcome: LockEnding = "unconfirmed"
+        with suppress(LockUnavailable):
+            await _resolved(hold, lambda store: _let_go(hold, store), patience)
+            outcome = "released"
+        _end(hold, "released", outcome)
+
+
+async def watch(hold: Hold) -> float | None:
+    """Do what is due for a lock that is held: extend it, or tell that it is lost.
+
+    Returns:
+        The seconds until something is due again; None: never.
+    """
+    if hold.ending:
+        return None
+    left = hold.remaining()
+    if left <= 0:
+        await _lose(hold)
+        return None
+    if not hold.terms.renew:
+        return left
+    due = hold.since + renewal_pause(hold.ttl_ms) - hold.context.clock.now()
+    if due > 0:
+        return min(due, left)
+    try:
+        await extend(hold, hold.ttl_ms)
+    except LockLost:
+        return None
+    except LockUnavailable:
+        return min(renewal_pause(hold.ttl_ms) / 4, hold.remaining())
+    return renewal_pause(hold.ttl_ms)
+
+
+async def _acquire(hold: Hold, until: float) -> None:
+    clock, waiting = hold.context.clock, None
+    while True:
+        answer = await _ask(hold, until)
+        if isinstance(answer, Granted):
+            if hold.remaining() > 0:
+                return
+            hold.late, hold.since = True, -math.inf
+            raise LockUnavailable(f"the lock {hold.name!r} was granted too late to be of use")
+        left = until - clock.now()
+        if left <= 0:
+            message = f"the lock {hold.name!r} is another's"
+            raise LockBusy(message, seconds_left=answer.seconds_left)
+        waiting = waiting or _Waiting(hold)
+        await waiting.wait(answer, left)
+
+
+async def _ask(hold: Hold, until: float) -> Granted | Busy:
+    clock = hold.context.clock
+    began = clock.now()
+    wakes = hold.context.server.port.can_block
+    queue_ms = math.ceil((until - began) * 1000) + TURN_MS if until > began and (wakes or hold.terms.fair) else 0
+
+    async def word(store: LockStore) -> Granted | Busy:
+        hold.asking = True
+        try:
+            answer = await store.acquire(hold.terms, queue_ms)
+        except CacheUnavailable as error:
+            hold.late = hold.late or error.ambiguous
+            hold.asking = False
+            raise
+        if isinstance(answer, Granted):
+            hold.since, hold.fence = began, answer.fence  # from the first send: that one may have been the one
+        hold.queued = hold.queued or queue_ms > 0
+        hold.asking = False
+        return answer
+
+    return await _resolved(hold, word, hold.patience * _ALL_ASKS)
+
+
+class _Waiting:
+    """One caller's wait for a lock: it listens to its bell, or polls, never more often than the price allows."""
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+        self._wakes = hold.context.server.port.can_block
+        self._pauses = listens() if self._wakes else polls()
+        self._pace = Pace(hold.context.clock, hold.commands)
+
+    async def wait(self, busy: Busy, left: float) -> None:
+        """Wait until it is worth asking again: woken, at the holder's end, or after a while."""
+        clock, due = self._hold.context.clock, min(busy.seconds_left + 0.001, left)
+        pause, end = next(self._pauses), clock.now() + due
+        if not self._wakes:
+            await clock.sleep(min(jittered(pause, self._hold.context.chance()), due))
+        elif not await self._listen(min(pause, listening(due))) and pause > listening(due):
+            await clock.sleep(max(0.0, end - clock.now()))
+        await self._pace.may_send()
+
+    async def _listen(self, seconds: float) -> bool:
+        if seconds <= 0:
+            return False
+        await self._pace.may_send()
+        store = self._hold.store()
+        try:
+            return await store.listen(seconds)
+        except CacheError:  # asking tells whether the server is well
+            await self._hold.context.clock.sleep(min(seconds, jittered(0.05, self._hold.context.chance())))
+            return True
+        finally:
+            self._hold.commands += store.store.commands
+
+
+async def _resolved(hold: Hold, word: Callable[[LockStore], Awaitable[T]], seconds: float) -> T:
+    """Send a word until it is answered.
+
+    Raises:
+        LockUnavailable: it was not, in so many seconds.
+    """
+    clock, asked = hold.context.clock, 0
+    until = clock.now() + seconds
+    while True:
+        store = hold.store()
+        store.store.deadline = min(clock.now() + hold.patience * _ONE_ASK, until)
+        asked += 1
+        try:
+            return await word(store)
+        except CacheUnavailable as error:
+            pause = retry_pause(asked, hold.context.chance())
+            if not error.ambiguous or asked == ASKS or clock.now() + pause >= until:
+                raise LockUnavailable(f"nobody can say whose the lock {hold.name!r} is: {error}") from error
+        except CommandRefused as error:
+            raise LockUnavailable(f"the server will not serve the lock {hold.name!r}: {error}") from error
+        finally:
+            hold.commands += store.store.commands
+        await clock.sleep(pause)
+
+
+async def _let_go(hold: Hold, store: LockStore) -> bool:
+    in_time = hold.remaining() > 0
+    try:
+        return await store.release(late=hold.late)
+    except CacheUnavailable as error:
+        hold.let_go = hold.let_go or (in_time and error.ambiguous)
+        raise
+
+
+def _still_ours(hold: Hold) -> None:
+    if hold.ending == "lost":
+        raise _loss(hold)
+    if hold.ending or hold.since == -math.inf:
+        raise LockLost(f"the lock {hold.name!r} is not held: it was given back")
+
+
+def _loss(hold: Hold) -> LockLost:
+    return LockLost(f"the lock {hold.name!r} was lost: another may have had it since")
+
+
+async def _lose(hold: Hold) -> None:
+    async with hold.mutex:  # whoever finds out first tells
+        if hold.ending:
+            return
+        _end(hold, "lost", "lost")
+    if hold.on_lost:
+        try:
+            told: Any = hold.on_lost()
+            if inspect.isawaitable(told):
+                await told
+        except Exception:
+            logger.exception("on_lost raised; the lock %r is lost all the same", hold.name)
+
+
+def _end(hold: Hold, ending: Literal["released", "lost"], outcome: LockEnding) -> None:
+    hold.ending = ending
+    if hold.since > -math.inf:
+        held = hold.context.clock.now() - hold.granted
+        hold.context.emit(LockEnded(hold.name, outcome, held, hold.commands - hold.asked, hold.fence))

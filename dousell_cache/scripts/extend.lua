@@ -1,0 +1,14 @@
+-- Move the end of a lock, if it is still this token's; never make a lost one again.
+-- KEYS: 1 lock, 2 fence.
+-- ARGV: 1 token of the acquisition, 2 milliseconds of the lock, 3 of the fence counter, 4 a number that the fence must be
+--       above, or '' to keep it.
+-- Returns: the fence, or nothing if the lock is lost.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return false
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if ARGV[4] == '' then
+    redis.call('PEXPIRE', KEYS[2], ARGV[3])
+    return 0
+end
+return mint(KEYS[2], ARGV[3], ARGV[4])

@@ -1,0 +1,95 @@
+"""Watch over a lock while its body runs: a thread, or a task, of its own, which is over before its release returns."""
+
+import asyncio
+import threading
+from types import TracebackType
+
+from .locking import Hold, watch
+from .runner import run_blocking
+
+
+class ThreadMutex:
+    """A mutex between threads, in the shape that flows take."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> None:
+        """Enter; this blocks the thread."""
+        self._lock.acquire()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave."""
+        self._lock.release()
+
+
+def _is_needed(hold: Hold) -> bool:
+    return hold.terms.renew or hold.on_lost is not None
+
+
+class ThreadWatch:
+    """Watch over a lock of blocking code.
+
+    Args:
+        hold: the lock.
+    """
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, if there is anything to do."""
+        if _is_needed(self._hold):
+            self._thread = threading.Thread(target=self._run, name="dousell-cache lock", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End: nothing is sent any more once this has returned."""
+        self._stop.set()
+        if self._thread and self._thread is not threading.current_thread():  # ``on_lost`` may let go of the lock
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause: float | None = 0.0
+        while pause is not None and not self._stop.wait(pause):
+            pause = run_blocking(watch(self._hold))
+
+
+class TaskWatch:
+    """Watch over a lock of asyncio code.
+
+    Args:
+        hold: the lock.
+    """
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, if there is anything to do."""
+        if _is_needed(self._hold):
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="dousell-cache lock")
+
+    async def stop(self) -> None:
+        """End: nothing is sent any more once this has returned."""
+        self._stop.set()
+        if self._task and self._task is not asyncio.current_task():
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        pause: float | None = 0.0
+        while pause is not None and not await self._stopped(pause):
+            pause = await watch(self._hold)
+
+    async def _stopped(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._stop.wait()
+        except TimeoutError:
+            return False
