@@ -2,7 +2,6 @@
 
 import os
 import random
-import secrets
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -317,7 +316,7 @@ def _first(own: Any, default: Any) -> Any:
 
 
 def _token() -> str:
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 _faces = weakref.WeakSet[Face]()

@@ -64,8 +64,10 @@ class Names:
 
     def lock(self, name: str, token: str) -> LockNames:
         """Name a lock and what stands beside it, for one acquisition."""
-        words = ("lock", "fence", "queue", "turn", "bell:", f"gone:{token}")
-        return LockNames(*(beside(self.namespace + name, word) for word in words))
+        stem = beside(self.namespace + name, "")
+        return LockNames(
+            stem + "lock", stem + "fence", stem + "queue", stem + "turn", stem + "bell:", f"{stem}gone:{token}"
+        )
 
     def tags(self, name: str) -> set[str]:
         """Return the tags whose version a name on the server may be."""

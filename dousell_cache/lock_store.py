@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from . import scripts
+from .keys import LockNames
 from .store import Server, Store
 from .terms import FENCES_LIVE_MS, GONE_MS, TURN_MS, Terms
 from .transport.replies import array, bulk, integer
@@ -26,15 +27,16 @@ class LockStore:
 
     Args:
         server: the server.
-        name: the lock's.
+        names: what the lock is called, for this acquisition.
         token: the acquisition's.
+        deadline: when its patience is over, in monotonic seconds.
     """
 
     __slots__ = ("_names", "_token", "store")
 
-    def __init__(self, server: Server, name: str, token: str) -> None:
-        self.store = Store(server)
-        self._names = server.names.lock(name, token)
+    def __init__(self, server: Server, names: LockNames, token: str, deadline: float) -> None:
+        self.store = Store(server, deadline)
+        self._names = names
         self._token = token
 
     async def acquire(self, terms: Terms, queue_ms: int) -> Granted | Busy:
@@ -65,17 +67,18 @@ class LockStore:
         )
         return None if reply is None else integer(reply)
 
-    async def release(self, *, late: bool) -> bool:
+    async def release(self, *, late: bool, queued: bool) -> bool:
         """Let go of all that is this token's, and return whether the lock was.
 
         Args:
             late: whether a command that asked for it may yet arrive, and is then to find that it was given up.
+            queued: whether it may have a place in the queue, or the turn.
         """
         names = self._names
         reply = await self.store.run(
             scripts.RELEASE,
             (names.lock, names.queue, names.turn, names.bells, names.gone),
-            *(self._token, TURN_MS, GONE_MS if late else 0),
+            *(self._token, TURN_MS, GONE_MS if late else 0, int(queued)),
             insist=True,
         )
         return integer(reply) == 1

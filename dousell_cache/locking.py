@@ -62,6 +62,7 @@ class Hold:
         "let_go",
         "mutex",
         "name",
+        "names",
         "on_lost",
         "patience",
         "queued",
@@ -83,6 +84,7 @@ class Hold:
         self.context, self.name, self.terms, self.patience = context, name, terms, patience
         self.mutex, self.on_lost = mutex, on_lost
         self.token = context.token() + context.token()
+        self.names = context.server.names.lock(name, self.token)
         self.ttl_ms = terms.ttl_ms
         self.fence = 0
         self.commands = 0
@@ -106,9 +108,9 @@ class Hold:
         """Whether anything of it may be on the server."""
         return not self.ending and (self.asking or self.late or self.queued or self.since > -math.inf)
 
-    def store(self) -> LockStore:
-        """Return a new conversation about it."""
-        return LockStore(self.context.server, self.name, self.token)
+    def store(self, seconds: float) -> LockStore:
+        """Return a new conversation about it, for so many seconds."""
+        return LockStore(self.context.server, self.names, self.token, self.context.clock.now() + seconds)
 
 
 async def acquire(hold: Hold) -> None:
@@ -289,7 +291,9 @@ async def _ask(hold: Hold, until: float) -> Granted | Busy:
             raise
         if isinstance(answer, Granted):
             hold.since, hold.fence = began, answer.fence  # from the first send: that one may have been the one
-        hold.queued = hold.queued or queue_ms > 0
+            hold.queued = False
+        elif queue_ms:
+            hold.queued = True
         hold.asking = False
         return answer
 
@@ -319,7 +323,7 @@ class _Waiting:
         if seconds <= 0:
             return False
         await self._pace.may_send()
-        store = self._hold.store()
+        store = self._hold.store(math.inf)
         try:
             return await store.listen(seconds)
         except CacheError:  # asking tells whether the server is well
@@ -338,8 +342,7 @@ async def _resolved(hold: Hold, word: Callable[[LockStore], Awaitable[T]], secon
     clock, asked = hold.context.clock, 0
     until = clock.now() + seconds
     while True:
-        store = hold.store()
-        store.store.deadline = min(clock.now() + hold.patience * _ONE_ASK, until)
+        store = hold.store(min(hold.patience * _ONE_ASK, until - clock.now() if asked else seconds))
         asked += 1
         try:
             return await word(store)
@@ -357,7 +360,7 @@ async def _resolved(hold: Hold, word: Callable[[LockStore], Awaitable[T]], secon
 async def _let_go(hold: Hold, store: LockStore) -> bool:
     in_time = hold.remaining() > 0
     try:
-        return await store.release(late=hold.late)
+        return await store.release(late=hold.late, queued=hold.queued)
     except CacheUnavailable as error:
         hold.let_go = hold.let_go or (in_time and error.ambiguous)
         raise

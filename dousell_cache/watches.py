@@ -38,24 +38,28 @@ class ThreadWatch:
 
     def __init__(self, hold: Hold) -> None:
         self._hold = hold
-        self._stop = threading.Event()
+        self._stop: threading.Event | None = None  # made only if it is needed: most locks are not watched
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin, if there is anything to do."""
         if _is_needed(self._hold):
-            self._thread = threading.Thread(target=self._run, name="dousell-cache lock", daemon=True)
+            self._stop = threading.Event()
+            self._thread = threading.Thread(
+                target=self._run, args=(self._stop,), name="dousell-cache lock", daemon=True
+            )
             self._thread.start()
 
     def stop(self) -> None:
         """End: nothing is sent any more once this has returned."""
-        self._stop.set()
-        if self._thread and self._thread is not threading.current_thread():  # ``on_lost`` may let go of the lock
-            self._thread.join()
+        if self._stop and self._thread:
+            self._stop.set()
+            if self._thread is not threading.current_thread():  # ``on_lost`` may let go of the lock
+                self._thread.join()
 
-    def _run(self) -> None:
+    def _run(self, stop: threading.Event) -> None:
         pause: float | None = 0.0
-        while pause is not None and not self._stop.wait(pause):
+        while pause is not None and not stop.wait(pause):
             pause = run_blocking(watch(self._hold))
 
 

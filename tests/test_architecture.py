@@ -55,7 +55,7 @@ CORE: dict[str, set[str]] = {
     "scripts": set(),
     "pacing": {"transport.port"},
     "terms": {"errors", "policy"},
-    "lock_store": {"scripts", "store", "terms", "transport.replies"},
+    "lock_store": {"keys", "scripts", "store", "terms", "transport.replies"},
     "locking": {"context", "errors", "events", "lock_store", "pacing", "terms"},
     "watches": {"locking", "runner"},
     "lock_outcomes": {"errors", "locks"},

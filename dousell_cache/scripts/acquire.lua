@@ -6,14 +6,14 @@
 --       or 'busy', milliseconds that the holder, or who is next, has left (-1: no end)
 --       or 'gone', 0: the token was given up; this is a command that was late.
 local token, queues = ARGV[1], ARGV[5] ~= '0'
-if redis.call('EXISTS', KEYS[6]) == 1 then
+local found = redis.call('MGET', KEYS[1], KEYS[2], KEYS[4], KEYS[6])
+local holder, last, turn = found[1], found[2], found[3]
+if found[4] then
     return {'gone', 0}
 end
-local holder = redis.call('GET', KEYS[1])
 if holder == token then
-    return {'granted', mint(KEYS[2], ARGV[3])}
+    return {'granted', mint(KEYS[2], last, ARGV[3])}
 end
-local turn = redis.call('GET', KEYS[4])
 if not holder then
     local first = turn or ARGV[6] == '1' and redis.call('LINDEX', KEYS[3], 0)
     if not first or first == token then
@@ -22,7 +22,7 @@ if not holder then
             redis.call('LREM', KEYS[3], 0, token)
             redis.call('DEL', KEYS[4], KEYS[5] .. token)
         end
-        return {'granted', mint(KEYS[2], ARGV[3])}
+        return {'granted', mint(KEYS[2], last, ARGV[3])}
     end
     if not turn then -- the lock ended by itself, so nobody has passed it on
         pass_on(KEYS[3], KEYS[4], KEYS[5], ARGV[4])

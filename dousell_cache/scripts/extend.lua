@@ -11,4 +11,4 @@ if ARGV[4] == '' then
     redis.call('PEXPIRE', KEYS[2], ARGV[3])
     return 0
 end
-return mint(KEYS[2], ARGV[3], ARGV[4])
+return mint(KEYS[2], math.max(tonumber(redis.call('GET', KEYS[2])) or 0, tonumber(ARGV[4])), ARGV[3])

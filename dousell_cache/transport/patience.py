@@ -187,10 +187,23 @@ class Guarded:
 
     async def send_within(self, seconds: float, *command: Argument) -> Reply:
         """Send one command, given up after so many seconds if that is sooner than the port's patience."""
-        return await self._watched(self._admitted(), self._port.send_within(seconds, *command))
+        breaker = self._breaker
+        if not breaker.calm:
+            return await self._watched(self._admitted(), self._port.send_within(seconds, *command))
+        ticket = breaker.ticket
+        try:  # as in send()
+            reply = await self._port.send_within(seconds, *command)
+        except BaseException as error:
+            self._ended(ticket, error)
+            raise
+        if not breaker.calm:
+            self._tell(breaker.succeeded())
+        return reply
 
     async def send_through(self, seconds: float, *command: Argument) -> Reply:
         """Send one command even while the breaker is open: what withdraws something always tries, as a try."""
+        if self._breaker.calm:
+            return await self.send_within(seconds, *command)
         return await self._watched(self._admitted(always=True), self._port.send_within(seconds, *command))
 
     async def block(self, seconds: float, *command: Argument) -> Reply:
