@@ -99,6 +99,5 @@ def _defaults(options: Options, patience: float | None) -> Defaults:
         known = ", ".join(sorted({*Options.__optional_keys__, "namespace", "patience"}))
         message = f"{min(unknown)!r} is no option of connect(); the options are {known}"
         raise TypeError(message)
-    if patience is not None and "lock_patience" not in options:
-        options["lock_patience"] = max(PATIENCE_SECONDS, 2.5 * patience)
+    options.setdefault("lock_patience", max(PATIENCE_SECONDS, 2.5 * (patience or 0)))
     return Defaults(**options)

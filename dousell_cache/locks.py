@@ -7,7 +7,7 @@ never happen twice is for the database to refuse, by ``held.fence``.
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -83,6 +83,12 @@ class _Held:
             raise LockLost(message)
         return self._hold
 
+    def _was_forked(self, error: BaseException | None) -> bool:
+        """Tell whether this is a forked child at the end of its parent's body, where there is nothing to let go of."""
+        if error is None:
+            self._checked()
+        return not self._is_ours()
+
     def _ttl_ms(self, ttl: Ttl | None) -> int:
         return self._hold.terms.ttl_ms if ttl is None else extension_ms(ttl, *self._bounds)
 
@@ -154,9 +160,11 @@ class Held(_Held):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._was_forked(error):
+            return
         try:
             self._watch.stop()
-            run_blocking(locking.finish(self._checked(), error))
+            run_blocking(locking.finish(self._hold, error))
         except LockLost:
             raise
         except BaseException:
@@ -213,12 +221,9 @@ class AsyncHeld(_Held):
         super().__init__(asking, asyncio.Lock())
         self._watch = TaskWatch(self._hold)
 
-    def ensure(self) -> Awaitable[None]:
-        """Make sure that the lock is still ours; see :meth:`Held.ensure`. Its time is checked before it is awaited."""
-        hold = self._checked()
-        if hold.remaining() <= 0:
-            raise LockLost(f"the time of the lock {hold.name!r} is over")
-        return locking.ensure(hold)
+    async def ensure(self) -> None:
+        """Make sure that the lock is still ours; see :meth:`Held.ensure`."""
+        await locking.ensure(self._checked())
 
     async def extend(self, ttl: Ttl | None = None, *, fence_above: int | None = None) -> None:
         """Let the lock last so long from now on; see :meth:`Held.extend`."""
@@ -255,8 +260,8 @@ class AsyncHeld(_Held):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        hold = self._checked()
-        await _shielded(self._let_go(locking.finish(hold, error)))
+        if not self._was_forked(error):
+            await _shielded(self._let_go(locking.finish(self._hold, error)))
 
 
 class AsyncLock:
