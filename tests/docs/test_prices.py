@@ -213,6 +213,25 @@ def backing_off(till: Till) -> int:
     return till.count(lambda: till.cache.get_or_set("a", FAILS, grace=60))
 
 
+def taken_and_left(till: Till, name: str) -> None:
+    """Take a lock and leave it."""
+    with till.cache.lock(name):
+        pass
+
+
+def kept(till: Till, name: str) -> None:
+    """Take a lock, make sure of it, extend and leave it."""
+    with till.cache.lock(name) as held:
+        held.ensure()
+        held.extend()
+
+
+def refused(till: Till) -> int:
+    """Count the asking for a lock that another process has."""
+    with till.other.lock("a"):
+        return till.count(lambda: till.cache.with_lock("a", lambda: None, retries=0))
+
+
 def pinged(till: Till) -> int:
     """Count a ping."""
     till.received("PING")
@@ -252,6 +271,9 @@ PRICES: dict[str, Callable[[Till], int]] = {
     "`invalidate_prefix`, of up to 1,000 names on the server": stored(lambda till: till.cache.invalidate_prefix("a")),
     "`explain` of an entry without tags": stored(lambda till: till.cache.explain("a")),
     "`ping`": pinged,
+    "a lock, taken and left": practised(taken_and_left),
+    "a lock, taken, made sure of, extended and left": practised(kept),
+    "a lock that is another's": refused,
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from dousell_cache import AsyncCache, Cache, connect
 from dousell_cache.connecting import Options
 from dousell_cache.events import Event, Outcome
-from dousell_cache.face import Keeping
+from dousell_cache.face import Keeping, LockOptions
 
 from .pages import REFERENCE, table
 
@@ -33,6 +33,12 @@ def test_every_option_is_on_the_page() -> None:
         line for line in text.partition("## Options")[2].partition("\n## ")[0].splitlines() if line.startswith("| `")
     ]
     assert {row.split("`")[1] for row in rows} == _options()
+
+
+def test_every_option_of_a_lock_is_on_the_page() -> None:
+    """Each option of a lock has a row, and no row is about one that is not there."""
+    told = {name.strip("`") for row in table(REFERENCE, "Locks") for name in row[0].split(", ")}
+    assert told == LockOptions.__optional_keys__ | {"ttl", "wait"}
 
 
 def test_every_event_field_and_outcome_is_on_the_page() -> None:

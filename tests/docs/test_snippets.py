@@ -20,7 +20,8 @@ def test_a_page_runs_from_top_to_bottom(
 ) -> None:
     """The page's blocks, in one namespace and in order, raise nothing and print what the page shows."""
     monkeypatch.setenv("REDIS_URL", free_valkey.url)
-    monkeypatch.setitem(PATIENCE, "tcp", 1.0)  # pages use the default, which a laden machine may outlast
+    monkeypatch.setitem(PATIENCE, "tcp", 1.0)  # pages use the defaults, which a laden machine may outlast
+    monkeypatch.setattr("dousell_cache.connecting.PATIENCE_SECONDS", 2.5)
     logging.getLogger("dousell_cache").setLevel(logging.CRITICAL)  # a page that kills its cache is meant to
     names: dict[str, Any] = {"__name__": "__main__"}
     pieces = snippets(page)
