@@ -1,6 +1,7 @@
 """The connection test: does the cache here answer, keep, forget, speed up, and refuse a second claim?
 
-It touches only keys of its own, under a random namespace, which it removes and which expire within a minute.
+It touches only keys of its own, under a random namespace, which it removes and which expire within a minute. Beside it
+the start-up audit: what the server says of itself, and what that means for locks.
 """
 
 import secrets
@@ -11,10 +12,12 @@ from typing import Any
 
 import msgspec
 
+from .audit import Audit, audit
 from .cache import Cache
 from .environments import Environment
 from .errors import CacheError
 from .face import Defaults
+from .inquiry import ask
 from .runner import run_blocking
 from .transport.connect import Place, blocking_transport
 from .transport.port import Argument, BlockingTransport, Reply
@@ -79,6 +82,12 @@ class Check:
             yield step
             if not reachable:
                 return
+
+    def audit(self) -> Audit:
+        """Ask the server about itself and judge what it tells; whatever it refuses is "unknown", never a failure."""
+        deadline = time.monotonic() + PATIENCE
+        told = run_blocking(ask(self._transport, lambda: max(0.0, deadline - time.monotonic()), time.time))
+        return audit(told)
 
     def close(self) -> None:
         """Close the connections."""
@@ -220,8 +229,8 @@ def _words(environment: Environment) -> dict[str, Any]:
     }
 
 
-def summary(environment: Environment, steps: list[Step]) -> dict[str, Any]:
-    """Return the connection test as ``dousell-cache check --json`` prints it (schema version 1)."""
+def summary(environment: Environment, steps: list[Step], found: Audit | None) -> dict[str, Any]:
+    """Return the connection test and the audit as ``dousell-cache check --json`` prints them (schema version 1)."""
     return {
         "schema": "dousell-cache/check",
         "version": 1,
@@ -234,4 +243,5 @@ def summary(environment: Environment, steps: list[Step]) -> dict[str, Any]:
         "steps": [msgspec.structs.asdict(step) for step in steps],
         "passed": sum(step.passed for step in steps),
         "total": STEPS,
+        "audit": msgspec.to_builtins(found),
     }

@@ -218,11 +218,11 @@ class Watched:
         return path
 
 
-T = TypeVar("T", TlsServer, ThreeNodes, Watched)
+T = TypeVar("T", Server, TlsServer, ThreeNodes, Watched)
 
 
 @contextmanager
-def running(kind: type[T]) -> Iterator[T]:
+def running(kind: Callable[[Path], T]) -> Iterator[T]:
     """Run servers for the length of a block, in a folder whose name is short enough for a unix socket."""
     base = Path(tempfile.mkdtemp(prefix="dr-", dir="/tmp"))
     servers = kind(base)

@@ -125,8 +125,10 @@ CORE: dict[str, set[str]] = {
     "async_cache": FACES,
     "connecting": {"async_cache", "cache", "environments", "face", "policy", "terms", "transport.connect"},
     "": {"async_cache", "cache", "connecting", "context", "environments", "errors", "loading", "lock_outcomes", "near"},
+    "inquiry": {"errors", "transport.port"},
+    "audit": {"inquiry"},
 }
-CHECK = {"cache", "environments", "errors", "face", "runner", "transport"}
+CHECK = {"audit", "cache", "environments", "errors", "face", "inquiry", "runner", "transport"}
 EVERYTHING_IN_THE_CORE = set(CORE) - {""}
 SITE = EVERYTHING_IN_THE_CORE | {"check", "dousell", "local"}
 MAY_IMPORT: dict[str, set[str]] = CORE | {
@@ -155,10 +157,11 @@ CLIENTS: dict[str, set[str]] = {
     "transport.deadline": {"httpcore", "httpx"},
     "transport.rest": {"upstash_redis", "httpx"},
     "check": {"msgspec"},
-} | {name: {"msgspec"} for name in ("entries", "events", "flights", "loading", "looking", "store")}
+} | {name: {"msgspec"} for name in ("audit", "entries", "events", "flights", "inquiry", "loading", "looking", "store")}
 # Time, chance and waiting come to these through the port and the clock.
 PURE = {
     "addresses",
+    "audit",
     "cached",
     "context",
     "debts",
@@ -169,6 +172,7 @@ PURE = {
     "explaining",
     "flows",
     "frozen",
+    "inquiry",
     "keys",
     "loading",
     "lock_store",

@@ -1,6 +1,7 @@
 """The connection test: it passes where a cache is well, and says in one sentence what is wrong where it is not."""
 
 import inspect
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dousell_cache import CacheError, CacheUnavailable, Environment, check, connect
+from dousell_cache.audit import Audit, Finding, Guarantee
 from dousell_cache.check import STEPS, Check, Step, diagnosis, summary
 from dousell_cache.local import Cloud
 from dousell_cache.runner import run_blocking
 from dousell_cache.transport.connect import Place, async_transport, locate
+from dousell_cache.transport.port import Argument, Reply
 
 from .failures import FAILURES, Sentence, tcp, upstash
 from .servers import listening, self_signed, silence
@@ -145,11 +148,64 @@ def test_a_server_that_dies_on_the_way(free_valkey: "FreeValkey") -> None:
     test.close()
 
 
+def test_the_audit_is_of_the_same_server(place: Place) -> None:
+    """Over every way the server that was tested is the one that is audited."""
+    test = Check(place)
+    found = test.audit()
+    test.close()
+    assert [finding.name for finding in found.findings] == ["server", "eviction", "persistence", "replicas", "clock"]
+    assert found.findings[0].value.startswith("Valkey 9.")
+    assert found.guarantee.locks.startswith("One server, no persistence: ")
+
+
+def test_a_user_who_may_not_ask(free_valkey: "FreeValkey") -> None:
+    """A user with the cache's rights alone passes every step, and the audit says what it could not ask."""
+    with connect(free_valkey.url, patience=5) as admin:
+        rights = ("+@all", "-@admin", "-@dangerous")
+        run_blocking(admin._transport.send("ACL", "SETUSER", "app", "on", ">secret", "~*", *rights))
+    test = Check(Place(tcp(free_valkey.url.replace("redis://", "redis://app:secret@"))))
+    assert [step.passed for step in test.steps()] == [True] * STEPS
+    unknown = [finding.name for finding in test.audit().findings if finding.value == "unknown"]
+    test.close()
+    assert unknown == ["server", "eviction", "persistence", "replicas"]
+
+
+def test_the_audit_of_a_server_that_died(free_valkey: "FreeValkey") -> None:
+    """A server that is gone by then tells nothing, which is no error."""
+    test = Check(Place(tcp(free_valkey.url)))
+    assert next(test.steps()).passed
+    free_valkey.kill()
+    assert test.audit().findings[-1].value == "TIME, INFO, CONFIG GET not answered"
+    test.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_audit_of_a_silent_server(free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that hangs by then costs one patience for all that is asked."""
+    test = Check(Place(tcp(free_valkey.url)))
+    assert next(test.steps()).passed
+    free_valkey.pause()
+    send, granted = test._transport.send_within, list[float]()
+
+    async def watched(seconds: float, *command: Argument) -> Reply:
+        granted.append(seconds)
+        return await send(seconds, *command)
+
+    monkeypatch.setattr(test._transport, "send_within", watched)
+    assert test.audit().findings[-1].value == "TIME, INFO, CONFIG GET not answered"
+    free_valkey.resume()
+    test.close()
+    assert granted[0] > 0.1
+    assert max(granted[1:]) < 0.1
+
+
 def test_the_summary() -> None:
-    """The JSON document has the schema's name and version, the place without credentials, and every step."""
+    """The JSON document has the schema's name and version, the place without credentials, every step, the audit."""
     environment = Environment("vercel", "rest", "https://h", "canary", "UPSTASH_REDIS_REST_URL", "Upstash (lan)")
-    document = summary(environment, [Step("connection", True, "1 ms", 1.5), Step("SET", False, "no", 0.25)])
-    assert document == {
+    found = Audit((Finding("server", "Valkey 9.1", "ok", "tested"),), Guarantee("held", "gone"))
+    document = summary(environment, [Step("connection", True, "1 ms", 1.5), Step("SET", False, "no", 0.25)], found)
+    assert summary(environment, [], None)["audit"] is None
+    assert json.loads(json.dumps(document)) == {
         "schema": "dousell-cache/check",
         "version": 1,
         "environment": {"name": "vercel", "kind": "rest", "address": "https://h", "emulated": "Upstash (lan)"},
@@ -159,6 +215,10 @@ def test_the_summary() -> None:
         ],
         "passed": 1,
         "total": 7,
+        "audit": {
+            "findings": [{"name": "server", "value": "Valkey 9.1", "level": "ok", "meaning": "tested"}],
+            "guarantee": {"locks": "held", "cache": "gone"},
+        },
     }
 
 

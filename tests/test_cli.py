@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ VARIABLES = (
     "KV_REST_API_TOKEN",
 )
 NAMES = ["connection", "SET", "GET", "EXISTS", "DEL", "cache-aside", "one payment at a time"]
+FINDINGS = ["server", "eviction", "persistence", "replicas", "clock", "so, for locks", "so, for the cache"]
 NOBODY = "redis://127.0.0.1:1"
 
 
@@ -75,14 +77,41 @@ def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[b
 
 
 def test_check_passes(said: Said, valkey_url: str) -> None:
-    """Where the cache is well: a line that says where, one a step, a total, and exit code 0."""
+    """Where the cache is well: a line that says where, one a step, a total, the audit's own, and exit code 0."""
     code, out, err = said("check", "--url", valkey_url)
-    place, *steps, total = out.splitlines()
+    place, *steps = out.splitlines()
+    steps, total, audit = steps[:7], steps[7], steps[8:]
     assert (code, err) == (0, "")
     assert place == f"local: TCP at {valkey_url}"
     assert [line[4:26].strip() for line in steps] == NAMES
     assert {line[:4] for line in steps} == {"  ✓ "}
     assert total == "7 of 7 passed"
+    assert audit[0] == "what the server means for locks and the cache:"
+    assert [line[4:27].strip() for line in audit[1:]] == FINDINGS
+    assert "  · persistence            none: a restart forgets every held lock" in audit[3]
+    assert audit[6].startswith(
+        "    so, for locks          One server, no persistence: a restart may forget a held lock;"
+    )
+
+
+def test_a_warning_fails_nothing(said: Said, free_valkey: "FreeValkey") -> None:
+    """A server that evicts is warned of, in words and as JSON, with exit code 0."""
+    with connect(free_valkey.url, patience=5) as admin:
+        settings = ("maxmemory", "100mb", "maxmemory-policy", "volatile-lru")
+        run_blocking(admin._transport.send("CONFIG", "SET", *settings))
+    code, out, _ = said("check", "--url", free_valkey.url)
+    assert code == 0
+    assert "  ! eviction               volatile-lru, limit 100 MiB: keys with a time to live are evicted" in out
+    code, out, _ = said("check", "--url", free_valkey.url, "--json")
+    eviction = json.loads(out)["audit"]["findings"][1]
+    assert (code, eviction["level"], eviction["value"]) == (0, "warning", "volatile-lru, limit 100 MiB")
+
+
+def test_check_of_the_emulator(said: Said) -> None:
+    """Where the local emulator stands in for the service, the audit says whose server it speaks of."""
+    code, out, _ = said("check", "--env", "vercel")
+    assert code == 0
+    assert "what the server means for locks and the cache (the emulator's, not the service's):" in out.splitlines()
 
 
 def test_check_asks_the_variables(said: Said, valkey_url: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +170,8 @@ def test_check_of_a_server_that_is_no_cache(said: Said, free_valkey: "FreeValkey
     url = free_valkey.url.replace("redis://", "redis://reader:canary@")
     code, out, err = said("check", "--url", url)
     assert code == 1
-    assert out.splitlines()[-1] == "1 of 7 passed; the rest was not tried"
+    assert out.splitlines()[3] == "1 of 7 passed; the rest was not tried"
+    assert "INFO, CONFIG GET not answered" in out
     code, document, _ = said("check", "--url", url, "--json")
     assert (code, json.loads(document)["passed"]) == (1, 1)
     assert "canary" not in out + err + document
@@ -152,17 +182,19 @@ def test_check_as_json(said: Said, valkey_url: str) -> None:
     code, out, err = said("check", "--url", valkey_url, "--json")
     document = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(document) == ["schema", "version", "environment", "steps", "passed", "total"]
+    assert list(document) == ["schema", "version", "environment", "steps", "passed", "total", "audit"]
     assert (document["schema"], document["version"]) == ("dousell-cache/check", 1)
     assert document["environment"] == {"name": "local", "kind": "tcp", "address": valkey_url, "emulated": ""}
     assert [list(step) for step in document["steps"]] == [["name", "passed", "detail", "ms"]] * 7
     assert [step["name"] for step in document["steps"]] == NAMES
     assert (document["passed"], document["total"]) == (7, 7)
+    assert [list(finding) for finding in document["audit"]["findings"]] == [["name", "value", "level", "meaning"]] * 5
+    assert list(document["audit"]["guarantee"]) == ["locks", "cache"]
     code, out, err = said("check", "--url", NOBODY, "--json")
     document = json.loads(out)
     assert (code, err) == (4, "")
     assert [step["passed"] for step in document["steps"]] == [False]
-    assert (document["passed"], document["total"]) == (0, 7)
+    assert (document["passed"], document["total"], document["audit"]) == (0, 7, None)
 
 
 # --- wrong usage
@@ -292,7 +324,9 @@ def test_in_a_pipe(valkey_url: str) -> None:
     """Piped, the output has its marks and no colours."""
     done = command("check", "--url", valkey_url, PYTHONIOENCODING="utf-8")
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode().count("  ✓ ") == 7
+    steps, _, audit = done.stdout.decode().partition("7 of 7 passed\n")
+    assert steps.count("  ✓ ") == 7
+    assert audit.count("\n") == 1 + len(FINDINGS)
     assert b"\x1b" not in done.stdout
 
 
@@ -312,9 +346,21 @@ def test_where_only_ascii_can_be_shown(host: str, shown: str, variables: dict[st
     assert step.startswith("  FAIL connection ")
 
 
+def test_the_audit_where_only_ascii_can_be_shown(valkey_url: str) -> None:
+    """There the findings' marks are words too, and all stand in columns."""
+    done = command("check", "--url", valkey_url, PYTHONIOENCODING="ascii")
+    lines = done.stdout.decode("ascii").splitlines()[10:]
+    assert [line[2:6] for line in lines] == ["ok  ", "ok  ", "note", "ok  ", "ok  ", "    ", "    "]
+    assert [line[7:29].strip() for line in lines] == FINDINGS
+
+
 def test_on_a_terminal(valkey_url: str) -> None:
-    """On a terminal the marks are green or red."""
-    assert terminal("check", "--url", valkey_url).count("\x1b[32m✓\x1b[0m") == 7
+    """On a terminal the marks are green or red, and the audit's lines no wider than it is."""
+    steps, _, audit = terminal("check", "--url", valkey_url).partition("7 of 7 passed")
+    assert steps.count("\x1b[32m✓\x1b[0m") == 7
+    assert audit.count("\x1b[36m·\x1b[0m") == 1
+    assert max(map(len, re.sub(r"\x1b\[\d+m", "", audit).splitlines())) <= 80
+    assert f"\r\n{' ' * 27}" in audit
     assert terminal("check", "--url", NOBODY).count("\x1b[31m✗\x1b[0m") == 1
 
 
@@ -322,7 +368,7 @@ def terminal(*arguments: str) -> str:
     """Run the command on a terminal of its own and return what it shows."""
     ours, its = pty.openpty()
     program = [sys.executable, "-m", "dousell_cache.cli", *arguments]
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
     with subprocess.Popen(program, stdout=its, stderr=its, stdin=its, env=environment):
         os.close(its)
         shown = b"".join(iter(lambda: _read(ours), b""))

@@ -1,4 +1,4 @@
-"""Every example of the README, the cache's reference and the how-to pages runs and prints what its page says."""
+"""Every example of the README, the reference of cache and check, and the how-to pages runs and prints what it says."""
 
 import logging
 from pathlib import Path
