@@ -8,6 +8,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ import msgspec
 from .audit import Audit, audit
 from .cache import Cache
 from .environments import Environment
-from .errors import CacheError
+from .errors import CacheError, LockBusy
 from .face import Defaults
 from .inquiry import ask
 from .runner import run_blocking
@@ -64,7 +66,7 @@ class Check:
         self._environment = place.environment
         self._transport: BlockingTransport = blocking_transport(place.environment, PATIENCE)
         self._namespace = f"dousell-check:{secrets.token_hex(4)}:"
-        self._cache = Cache(self._transport, place, self._namespace, Defaults(breaker=False))
+        self._cache = Cache(self._transport, place, self._namespace, Defaults(breaker=False, lock_patience=PATIENCE))
 
     def steps(self) -> Iterator[Step]:
         """Run the test step by step; the first step that no server answers is the last."""
@@ -145,14 +147,30 @@ class Check:
         return (time.perf_counter() - started) * 1000
 
     def _race(self) -> str:
-        def claim(token: str) -> bool:
-            return self._send("SET", self._namespace + "payment", token, "NX", "PX", _TTL_MS) is not None
+        both_asked = Barrier(2)
+
+        def pay(_: int) -> int:
+            with suppress(BrokenBarrierError):  # the other one says why
+                return claim()
+            return 0
+
+        def claim() -> int:
+            try:
+                with self._cache.lock("payment", _TTL_MS / 1000):
+                    both_asked.wait()
+                    return 1
+            except LockBusy:
+                both_asked.wait()
+            except CacheError:
+                both_asked.abort()
+                raise
+            return 0
 
         with ThreadPoolExecutor(2) as payers:
-            granted = sum(payers.map(claim, ("first", "second")))
-        self._send("DEL", self._namespace + "payment")
-        if granted != 1:
-            message = f"two payments asked for one slot and {granted} got it"
+            paid = sum(payers.map(pay, range(2)))
+        self._send("DEL", f"{{{self._namespace}payment}}:fence")
+        if paid != 1:
+            message = f"two payments asked for one slot and {paid} got it"
             raise StepFailed(message)
         return "two payments raced for one slot, one got it"
 

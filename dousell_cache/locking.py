@@ -59,6 +59,7 @@ class Hold:
         "fence",
         "granted",
         "late",
+        "leaving",
         "let_go",
         "mutex",
         "name",
@@ -95,6 +96,7 @@ class Hold:
         self.asking = False  # a command is on its way that may take the lock
         self.late = False  # one got no answer, and may yet arrive
         self.queued = False
+        self.leaving = False  # a release is under way, which alone may find out now whether it was lost
         self.let_go = False  # a release was sent in time, and its reply lost
 
     def remaining(self) -> float:
@@ -151,8 +153,7 @@ async def extend(hold: Hold, ttl_ms: int, fence_above: int | None = None) -> Non
         if fence is not None:
             hold.since, hold.ttl_ms, hold.fence = sent, ttl_ms, fence or hold.fence
     if fence is None:
-        await _lose(hold)
-        raise _loss(hold)
+        raise await _gone(hold)
 
 
 async def ensure(hold: Hold) -> None:
@@ -165,8 +166,7 @@ async def ensure(hold: Hold) -> None:
     _still_ours(hold)
     if hold.remaining() > 0 and await _resolved(hold, LockStore.holds, hold.patience) and hold.remaining() > 0:
         return
-    await _lose(hold)
-    raise _loss(hold)
+    raise await _gone(hold)
 
 
 async def release(hold: Hold) -> None:
@@ -178,6 +178,7 @@ async def release(hold: Hold) -> None:
     """
     if hold.ending == "released":
         return
+    hold.leaving = True
     if not await _resolved(hold, lambda store: _let_go(hold, store), hold.patience) and not hold.let_go:
         await _lose(hold)
     if hold.ending == "lost":
@@ -223,7 +224,7 @@ async def leave(hold: Hold, *, briefly: bool = False) -> None:
         briefly: whether most of its patience is used up.
     """
     if hold.behind:
-        hold.late = hold.late or hold.asking
+        hold.late, hold.leaving = hold.late or hold.asking, True
         patience = hold.patience * (1 - _ALL_ASKS if briefly else 1)
         outcome: LockEnding = "unconfirmed"
         with suppress(LockUnavailable):
@@ -282,7 +283,7 @@ async def _ask(hold: Hold, until: float) -> Granted | Busy:
     queue_ms = math.ceil((until - began) * 1000) + TURN_MS if until > began and (wakes or hold.terms.fair) else 0
 
     async def word(store: LockStore) -> Granted | Busy:
-        hold.asking = True
+        hold.asking, hold.queued = True, hold.queued or queue_ms > 0
         try:
             answer = await store.acquire(hold.terms, queue_ms)
         except CacheUnavailable as error:
@@ -291,9 +292,7 @@ async def _ask(hold: Hold, until: float) -> Granted | Busy:
             raise
         if isinstance(answer, Granted):
             hold.since, hold.fence = began, answer.fence  # from the first send: that one may have been the one
-            hold.queued = False
-        elif queue_ms:
-            hold.queued = True
+            hold.queued = hold.queued and not queue_ms  # else the grant has cleared it up
         hold.asking = False
         return answer
 
@@ -375,6 +374,13 @@ def _still_ours(hold: Hold) -> None:
 
 def _loss(hold: Hold) -> LockLost:
     return LockLost(f"the lock {hold.name!r} was lost: another may have had it since")
+
+
+async def _gone(hold: Hold) -> LockLost:
+    """Return what to raise when the lock is not ours any more: lost, unless it is being given back just now."""
+    if not hold.leaving:
+        await _lose(hold)
+    return _loss(hold)
 
 
 async def _lose(hold: Hold) -> None:
