@@ -7,112 +7,26 @@ was lost is asked for again with the same token; what was given up leaves a sign
 import inspect
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Literal, TypeVar
+from contextlib import suppress
+from typing import Any, Literal
 
-from .context import Context
-from .errors import CacheError, CacheUnavailable, CommandRefused, LockBusy, LockLost, LockUnavailable
+from .errors import CacheError, CacheUnavailable, LockBusy, LockLost, LockUnavailable
 from .events import LockAsked, LockEnded, LockEnding
+from .hold import Hold, resolved
 from .lock_store import Busy, Granted, LockStore
 from .pacing import Pace
 from .terms import (
-    ASKS,
     TURN_MS,
-    Terms,
     jittered,
     listening,
     listens,
     polls,
     renewal_pause,
-    retry_pause,
-    validity,
 )
 
-T = TypeVar("T")
-
-_ONE_ASK = 0.4  # of patience: two may be silent, and what is left gives back what they may have brought
-_ALL_ASKS = 0.8
+_ALL_ASKS = 0.8  # of patience: what is left gives back what they may have brought
 
 logger = logging.getLogger("dousell_cache")
-
-
-class Hold:
-    """One acquisition, from its first command to its last.
-
-    Args:
-        context: what the cache's calls share.
-        name: the lock's.
-        terms: what is asked for.
-        patience: seconds that a dead server may cost one word, in all.
-        mutex: lets one extension at a time pass.
-        on_lost: told, once, when the lock is lost.
-    """
-
-    __slots__ = (
-        "asked",
-        "asking",
-        "began",
-        "commands",
-        "context",
-        "ending",
-        "fence",
-        "granted",
-        "late",
-        "leaving",
-        "let_go",
-        "mutex",
-        "name",
-        "names",
-        "on_lost",
-        "patience",
-        "queued",
-        "since",
-        "terms",
-        "token",
-        "ttl_ms",
-    )
-
-    def __init__(
-        self,
-        context: Context,
-        name: str,
-        terms: Terms,
-        patience: float,
-        mutex: AbstractAsyncContextManager[object],
-        on_lost: Callable[[], object] | None = None,
-    ) -> None:
-        self.context, self.name, self.terms, self.patience = context, name, terms, patience
-        self.mutex, self.on_lost = mutex, on_lost
-        self.token = context.token() + context.token()
-        self.names = context.server.names.lock(name, self.token)
-        self.ttl_ms = terms.ttl_ms
-        self.fence = 0
-        self.commands = 0
-        self.asked = 0  # commands that taking it cost
-        self.began = self.granted = context.clock.now()
-        self.since = -math.inf  # when the ttl began to count; never yet
-        self.ending: Literal["", "released", "lost"] = ""
-        self.asking = False  # a command is on its way that may take the lock
-        self.late = False  # one got no answer, and may yet arrive
-        self.queued = False
-        self.leaving = False  # a release is under way, which alone may find out now whether it was lost
-        self.let_go = False  # a release was sent in time, and its reply lost
-
-    def remaining(self) -> float:
-        """Return the seconds for which the lock may be believed in."""
-        if self.ending:
-            return 0.0
-        return max(0.0, self.since + validity(self.ttl_ms) - self.context.clock.now())
-
-    @property
-    def behind(self) -> bool:
-        """Whether anything of it may be on the server."""
-        return not self.ending and (self.asking or self.late or self.queued or self.since > -math.inf)
-
-    def store(self, seconds: float) -> LockStore:
-        """Return a new conversation about it, for so many seconds."""
-        return LockStore(self.context.server, self.names, self.token, self.context.clock.now() + seconds)
 
 
 async def acquire(hold: Hold) -> None:
@@ -149,7 +63,7 @@ async def extend(hold: Hold, ttl_ms: int, fence_above: int | None = None) -> Non
 
     _still_ours(hold)
     async with hold.mutex:
-        fence = await _resolved(hold, word, hold.patience)
+        fence = await resolved(hold, word, hold.patience)
         if fence is not None:
             hold.since, hold.ttl_ms, hold.fence = sent, ttl_ms, fence or hold.fence
     if fence is None:
@@ -164,7 +78,7 @@ async def ensure(hold: Hold) -> None:
         LockUnavailable: nobody could say.
     """
     _still_ours(hold)
-    if hold.remaining() > 0 and await _resolved(hold, LockStore.holds, hold.patience) and hold.remaining() > 0:
+    if hold.remaining() > 0 and await resolved(hold, LockStore.holds, hold.patience) and hold.remaining() > 0:
         return
     raise await _gone(hold)
 
@@ -179,7 +93,7 @@ async def release(hold: Hold) -> None:
     if hold.ending == "released":
         return
     hold.leaving = True
-    if not await _resolved(hold, lambda store: _let_go(hold, store), hold.patience) and not hold.let_go:
+    if not await resolved(hold, lambda store: _let_go(hold, store), hold.patience) and not hold.let_go:
         await _lose(hold)
     if hold.ending == "lost":
         raise _loss(hold)
@@ -228,7 +142,7 @@ async def leave(hold: Hold, *, briefly: bool = False) -> None:
         patience = hold.patience * (1 - _ALL_ASKS if briefly else 1)
         outcome: LockEnding = "unconfirmed"
         with suppress(LockUnavailable):
-            await _resolved(hold, lambda store: _let_go(hold, store), patience)
+            await resolved(hold, lambda store: _let_go(hold, store), patience)
             outcome = "released"
         _end(hold, "released", outcome)
 
@@ -296,7 +210,7 @@ async def _ask(hold: Hold, until: float) -> Granted | Busy:
         hold.asking = False
         return answer
 
-    return await _resolved(hold, word, hold.patience * _ALL_ASKS)
+    return await resolved(hold, word, hold.patience * _ALL_ASKS)
 
 
 class _Waiting:
@@ -330,30 +244,6 @@ class _Waiting:
             return True
         finally:
             self._hold.commands += store.store.commands
-
-
-async def _resolved(hold: Hold, word: Callable[[LockStore], Awaitable[T]], seconds: float) -> T:
-    """Send a word until it is answered.
-
-    Raises:
-        LockUnavailable: it was not, in so many seconds.
-    """
-    clock, asked = hold.context.clock, 0
-    until = clock.now() + seconds
-    while True:
-        store = hold.store(min(hold.patience * _ONE_ASK, until - clock.now() if asked else seconds))
-        asked += 1
-        try:
-            return await word(store)
-        except CacheUnavailable as error:
-            pause = retry_pause(asked, hold.context.chance())
-            if not error.ambiguous or asked == ASKS or clock.now() + pause >= until:
-                raise LockUnavailable(f"nobody can say whose the lock {hold.name!r} is: {error}") from error
-        except CommandRefused as error:
-            raise LockUnavailable(f"the server will not serve the lock {hold.name!r}: {error}") from error
-        finally:
-            hold.commands += store.store.commands
-        await clock.sleep(pause)
 
 
 async def _let_go(hold: Hold, store: LockStore) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from . import locking
 from .context import Context
 from .errors import LockLost, LockUnavailable
-from .locking import Hold
+from .hold import Hold
 from .policy import Ttl
 from .runner import run_blocking
 from .terms import Terms, checked_fence, extension_ms

@@ -4,7 +4,8 @@ import asyncio
 import threading
 from types import TracebackType
 
-from .locking import Hold, watch
+from .hold import Hold
+from .locking import watch
 from .runner import run_blocking
 
 

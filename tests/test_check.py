@@ -123,7 +123,8 @@ def test_a_server_that_answers_wrongly() -> None:
         "EXISTS": "EXISTS answered b'OK' where 1 was expected",
         "DEL": "DEL answered b'OK' where 1 was expected",
         "cache-aside": "expected one miss and one hit, saw 0 and 0",
-        "one payment at a time": "two payments asked for one slot and 2 got it",
+        "one payment at a time": "nobody can say whose the lock 'payment' is: "
+        "the server answered with bytes where no server of its kind does",
     }
 
 
