@@ -116,7 +116,8 @@ class Held(_Held):
         """Let the lock last so long from now on.
 
         Args:
-            ttl: seconds or a timedelta; default: what the lock was asked for with.
+            ttl: seconds or a timedelta; default: what the lock was asked for with. Less than there is left shortens
+                only our own belief: the server moves the end outwards alone, lest a late command take back a later one.
             fence_above: mint a new fence above this number: for a ledger that knows of a higher one, because the
                 server's counter was lost and its clock went back.
 

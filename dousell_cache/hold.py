@@ -1,0 +1,117 @@
+"""One acquisition of a lock: what is known of it, and how one word about it is sent until it is answered."""
+
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, TypeVar
+
+from .context import Context
+from .errors import CacheUnavailable, CommandRefused, LockUnavailable
+from .lock_store import LockStore
+from .terms import ASKS, Terms, retry_pause, validity
+
+T = TypeVar("T")
+
+_ONE_ASK = 0.4  # of patience: two may be silent
+
+
+class Hold:
+    """One acquisition, from its first command to its last.
+
+    Args:
+        context: what the cache's calls share.
+        name: the lock's.
+        terms: what is asked for.
+        patience: seconds that a dead server may cost one word, in all.
+        mutex: lets one extension at a time pass.
+        on_lost: told, once, when the lock is lost.
+    """
+
+    __slots__ = (
+        "asked",
+        "asking",
+        "began",
+        "commands",
+        "context",
+        "ending",
+        "fence",
+        "granted",
+        "late",
+        "leaving",
+        "let_go",
+        "mutex",
+        "name",
+        "names",
+        "on_lost",
+        "patience",
+        "queued",
+        "since",
+        "terms",
+        "token",
+        "ttl_ms",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        terms: Terms,
+        patience: float,
+        mutex: AbstractAsyncContextManager[object],
+        on_lost: Callable[[], object] | None = None,
+    ) -> None:
+        self.context, self.name, self.terms, self.patience = context, name, terms, patience
+        self.mutex, self.on_lost = mutex, on_lost
+        self.token = context.token() + context.token()
+        self.names = context.server.names.lock(name, self.token)
+        self.ttl_ms = terms.ttl_ms
+        self.fence = 0
+        self.commands = 0
+        self.asked = 0  # commands that taking it cost
+        self.began = self.granted = context.clock.now()
+        self.since = -math.inf  # when the ttl began to count; never yet
+        self.ending: Literal["", "released", "lost"] = ""
+        self.asking = False  # a command is on its way that may take the lock
+        self.late = False  # one got no answer, and may yet arrive
+        self.queued = False
+        self.leaving = False  # a release is under way, which alone may find out now whether it was lost
+        self.let_go = False  # a release was sent in time, and its reply lost
+
+    def remaining(self) -> float:
+        """Return the seconds for which the lock may be believed in."""
+        if self.ending:
+            return 0.0
+        return max(0.0, self.since + validity(self.ttl_ms) - self.context.clock.now())
+
+    @property
+    def behind(self) -> bool:
+        """Whether anything of it may be on the server."""
+        return not self.ending and (self.asking or self.late or self.queued or self.since > -math.inf)
+
+    def store(self, seconds: float) -> LockStore:
+        """Return a new conversation about it, for so many seconds."""
+        return LockStore(self.context.server, self.names, self.token, self.context.clock.now() + seconds)
+
+
+async def resolved(hold: Hold, word: Callable[[LockStore], Awaitable[T]], seconds: float) -> T:
+    """Send a word until it is answered.
+
+    Raises:
+        LockUnavailable: it was not, in so many seconds.
+    """
+    clock, asked = hold.context.clock, 0
+    until = clock.now() + seconds
+    while True:
+        store = hold.store(min(hold.patience * _ONE_ASK, until - clock.now() if asked else seconds))
+        asked += 1
+        try:
+            return await word(store)
+        except CacheUnavailable as error:
+            pause = retry_pause(asked, hold.context.chance())
+            if not error.ambiguous or asked == ASKS or clock.now() + pause >= until:
+                raise LockUnavailable(f"nobody can say whose the lock {hold.name!r} is: {error}") from error
+        except CommandRefused as error:
+            raise LockUnavailable(f"the server will not serve the lock {hold.name!r}: {error}") from error
+        finally:
+            hold.commands += store.store.commands
+        await clock.sleep(pause)
