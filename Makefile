@@ -120,14 +120,16 @@ endif
 	@.venv/bin/python -m dousell_cache.local.postgrest || : without it, reports read PostgreSQL directly and say so
 	@echo '→ ready: try .venv/bin/dousell-cache check'
 
-.venv-bench/.ready: benchmarks/requirements.txt constraints.txt pyproject.toml
+.venv-bench/.ready: benchmarks/requirements.txt benchmarks/requirements-nodeps.txt constraints.txt pyproject.toml
 	@rm -rf .venv-bench
 	@echo '→ the peers are installed into .venv-bench'
 ifneq ($(UV),)
 	@"$(UV)" venv --quiet --python .venv/bin/python .venv-bench
 	@"$(UV)" pip install --quiet --python .venv-bench/bin/python -r benchmarks/requirements.txt -e .
+	@"$(UV)" pip install --quiet --python .venv-bench/bin/python --no-deps -r benchmarks/requirements-nodeps.txt
 else
 	@.venv/bin/python -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -e .
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements-nodeps.txt
 endif
 	@touch $@

@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks [hits|near|cold ...] [--quick] [--json FILE] [--page FILE]``."""
+"""The command line: ``python -m benchmarks [hits|near|cold|locks ...] [--quick] [--json FILE] [--page FILE]``."""
 
 import argparse
 import sys
@@ -15,6 +15,12 @@ from dousell_cache.measure.result import this_host, utc_now
 from .cold_key import measure_cold
 from .harness import PEERS_PYTHON, BenchmarkFailed, Server, server
 from .hits import measure_hits, measure_near
+from .locks.alone import measure_alone
+from .locks.dead import measure_dead
+from .locks.hand_off import measure_hand_off
+from .locks.killed import measure_killed
+from .locks.lost import measure_lost
+from .locks.table import alone_table, dead_table, hand_off_table, killed_table, lost_table
 from .machine import cores, processor
 from .table import cold_table, hits_table, place
 
@@ -23,22 +29,29 @@ PARTS: dict[str, tuple[Callable[[Server, str], Any], Callable[[Any], str]]] = {
     "hits": (measure_hits, hits_table),
     "near": (measure_near, hits_table),
     "cold": (measure_cold, cold_table),
+    "lock-alone": (measure_alone, alone_table),
+    "lock-hand-off": (measure_hand_off, hand_off_table),
+    "lock-killed": (measure_killed, killed_table),
+    "lock-dead": (measure_dead, dead_table),
+    "lock-lost": (measure_lost, lost_table),
 }
+GROUPS = {"locks": [name for name in PARTS if name.startswith("lock-")]}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what was asked for, print it, and leave it where it was asked to be."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"there is no part {' or '.join(sorted(unknown))}, only {', '.join(PARTS)}")
+    if unknown := set(options.parts) - set(PARTS) - set(GROUPS):
+        parser.error(f"there is no part {' or '.join(sorted(unknown))}, only {', '.join([*PARTS, *GROUPS])}")
+    parts = [name for part in options.parts or PARTS for name in GROUPS.get(part, [part])]
     if not PEERS_PYTHON.exists():
         sys.stderr.write("the peers are not installed: run `make bench`, which makes .venv-bench\n")
         return 2
     profile = "quick" if options.quick else "full"
     report: dict[str, Any] = {"machine": {"host": this_host(), "processor": processor()}, "profile": profile}
     try:
-        for name in options.parts or PARTS:
+        for name in parts:
             report[name], text = _run(name, profile)
             sys.stdout.write(f"\n## {name}\n\n{text}\n")
             if options.page:
@@ -86,7 +99,7 @@ def _pinning() -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="dousell_cache beside its peers")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join([*PARTS, *GROUPS])}; all by default")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--page", type=Path, metavar="FILE", help="rewrite the tables between that page's comments")

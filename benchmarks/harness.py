@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,10 +24,11 @@ from dousell_cache.measure.stats import Interval, percentile
 
 from .contenders import Contender
 from .machine import Noise, Ticks
-from .tasks import Answer, Failed, Ready, Task
+from .tasks import Failed, Ready
 
 ROOT = Path(__file__).parents[1]
 PEERS_PYTHON = ROOT / ".venv-bench/bin/python"
+READS, LOCKS = "benchmarks.child", "benchmarks.locks.child"
 FEWEST_ROUNDS = 6  # fewer have no 95 % interval of a median
 _ANSWER_SECONDS = 60.0
 
@@ -62,9 +63,9 @@ def server() -> Iterator[Server]:
 class Process:
     """A contender in a process of its own, which waits on a pipe and does nothing until it is told to."""
 
-    def __init__(self, contender: Contender, url: str) -> None:
+    def __init__(self, contender: Contender, url: str, program: str = READS) -> None:
         self.contender = contender
-        command = [str(PEERS_PYTHON), "-m", "benchmarks.child", contender.place, url]
+        command = [str(PEERS_PYTHON), "-m", program, contender.place, url]
         # In a session of its own: Ctrl-C is for the harness, which then ends it; so does the end of its pipe.
         self._popen = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
@@ -75,7 +76,7 @@ class Process:
         """Its process id."""
         return self._popen.pid
 
-    def tell(self, task: Task) -> None:
+    def tell(self, task: msgspec.Struct) -> None:
         """Give it a task."""
         assert self._popen.stdin  # noqa: S101 - for the type checker: it was asked for
         self._popen.stdin.write(msgspec.json.encode(task) + b"\n")
@@ -92,12 +93,11 @@ class Process:
         if not line:
             why = "it ended; its last words are above" if ready else f"none within {_ANSWER_SECONDS:g} s"
             raise BenchmarkFailed(f"{self.contender.place} gave no answer: {why}")
-        answer: Answer = msgspec.json.decode(line, type=Answer)
-        if isinstance(answer, kind):
-            return answer
-        raise BenchmarkFailed(
-            f"{self.contender.place} failed: {answer.reason if isinstance(answer, Failed) else answer}"
-        )
+        either: Any = kind | Failed
+        answer: A | Failed = msgspec.json.decode(line, type=either)
+        if isinstance(answer, Failed):
+            raise BenchmarkFailed(f"{self.contender.place} failed: {answer.reason}")
+        return answer
 
     def __enter__(self) -> Self:
         return self
@@ -108,10 +108,12 @@ class Process:
 
 
 @contextmanager
-def processes(contenders: Sequence[Contender], url: str) -> Iterator[tuple[list[Process], dict[str, str]]]:
+def processes(
+    contenders: Sequence[Contender], url: str, program: str = READS
+) -> Iterator[tuple[list[Process], dict[str, str]]]:
     """Start a process for each contender named (four if named four times); also return the versions of all packages."""
     with ExitStack() as stack:
-        started = [stack.enter_context(Process(contender, url)) for contender in contenders]
+        started = [stack.enter_context(Process(contender, url, program)) for contender in contenders]
         versions = [process.hear(Ready).versions for process in started]
         yield started, versions[0]
 

@@ -30,17 +30,17 @@ def hits_table(report: HitsReport) -> str:
             lines.append([contender, *(text for shape in shapes for text in _hit(measured[shape]))])
     missed = sum(hit.loads for hit in rows)
     note = f"\n† {missed} of the measured reads were no hits: the loader ran.\n" if missed else ""
-    return _table(head, lines) + note + _noise([cell.noise for cell in report.cells]) + _versions(report.versions)
+    return markdown(head, lines) + note + noise([cell.noise for cell in report.cells]) + versions(report.versions)
 
 
 def cold_table(report: ColdReport) -> str:
     """A row a contender."""
     head = ["contender", "face", "loads", "P95 s", "commands"]
     lines = [
-        [row.contender, row.face, _loads(row), _interval(row.p95_seconds, ".3f"), _interval(row.commands, ".0f")]
+        [row.contender, row.face, _loads(row), interval(row.p95_seconds, ".3f"), interval(row.commands, ".0f")]
         for row in report.rows
     ]
-    return _table(head, lines) + _noise(report.noise) + _versions(report.versions)
+    return markdown(head, lines) + noise(report.noise) + versions(report.versions)
 
 
 def place(page: Path, name: str, text: str) -> None:
@@ -62,11 +62,12 @@ def place(page: Path, name: str, text: str) -> None:
 def _hit(hit: Hit) -> tuple[str, str]:
     mark = " †" if hit.loads else ""
     if hit.shape.callers > 1:
-        return f"{hit.per_second.value:,.0f}{mark}", _interval(hit.ratio, ".2f")
-    return f"{_us(hit.p50_us.value)} / {_us(hit.p95_us.value)}{mark}", _interval(hit.ratio, ".2f")
+        return f"{hit.per_second.value:,.0f}{mark}", interval(hit.ratio, ".2f")
+    return f"{us(hit.p50_us.value)} / {us(hit.p95_us.value)}{mark}", interval(hit.ratio, ".2f")
 
 
-def _us(value: float) -> str:
+def us(value: float) -> str:
+    """Show a figure with about three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -75,7 +76,8 @@ def _loads(row: ColdRow) -> str:
     return usual if row.most_loads == row.loads.value else f"{usual} (at most {row.most_loads})"
 
 
-def _interval(figure: Interval, form: str) -> str:
+def interval(figure: Interval, form: str) -> str:
+    """Show a figure and its interval, where it has one that differs."""
     value = format(figure.value, form)
     if figure.low is None or figure.high is None:
         return value
@@ -83,12 +85,14 @@ def _interval(figure: Interval, form: str) -> str:
     return value if ends == (value, value) else f"{value} ({'–'.join(ends)})"
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table."""
     rows = [head, ["---"] * len(head), *lines]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _noise(cells: Sequence[Calm]) -> str:
+def noise(cells: Sequence[Calm]) -> str:
+    """Say how calm the machine was."""
     rounds = re.sub(r"^(\d+)–\1$", r"\1", f"{min(c.counted for c in cells)}–{max(c.counted for c in cells)}")
     disturbed, all_rounds = sum(cell.disturbed for cell in cells), sum(cell.rounds for cell in cells)
     kept = [cell.what for cell in cells if cell.counted == cell.rounds and cell.disturbed]
@@ -100,6 +104,7 @@ def _noise(cells: Sequence[Calm]) -> str:
     return text + (f"Too few calm rounds, so all of them count: {'; '.join(kept)}.\n" if kept else "")
 
 
-def _versions(versions: dict[str, str]) -> str:
-    known = {name.lower(): version for name, version in versions.items()}
-    return "\n" + ", ".join(f"{name} {known[name.lower()]}" for name in _PEERS) + ".\n"
+def versions(installed: dict[str, str], peers: Sequence[str] = _PEERS) -> str:
+    """Name the peers' versions."""
+    known = {name.lower(): version for name, version in installed.items()}
+    return "\n" + ", ".join(f"{name} {known[name.lower()]}" for name in peers) + ".\n"
