@@ -8,9 +8,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from . import locking
 from .context import Context
@@ -24,8 +23,7 @@ from .watches import TaskWatch, ThreadMutex, ThreadWatch
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """What a lock is asked for, and by whom.
 
     Args:
@@ -184,7 +182,7 @@ class Lock:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
-        self._entered = dict[object, list[Held]]()
+        self._entered: dict[object, list[Held]] = {}
 
     def acquire(self) -> Held:
         """Take the lock, for whoever lets go of it by hand.
@@ -274,7 +272,7 @@ class AsyncLock:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
-        self._entered = dict[object, list[AsyncHeld]]()
+        self._entered: dict[object, list[AsyncHeld]] = {}
 
     async def acquire(self) -> AsyncHeld:
         """Take the lock, for whoever lets go of it by hand; see :meth:`Lock.acquire`."""

@@ -13,6 +13,7 @@ from typing import Any
 from .resp import INCOMPLETE, Garbage, Received, Replies
 
 _IDLE_SECONDS = 1.0  # a server may have closed what rested longer; below that, looking would cost more than it finds
+_SLACK_SECONDS = 0.001
 _PIECE = 65536
 _CLOSED = "the server closed the connection"
 _SILENT = "Timeout waiting for the reply"
@@ -51,6 +52,7 @@ class BlockingLink:
         self._connection = connection
         self._socket = connection._get_socket()  # noqa: SLF001 - the only way there is
         self._replies = Replies()
+        self._timeout = -1.0
         self._used = time.monotonic()
 
     def ask(self, packed: bytes, deadline: float) -> Received:
@@ -61,11 +63,11 @@ class BlockingLink:
             Garbage: something else arrived.
         """
         try:
-            self._socket.settimeout(left(deadline))
+            self._bound(deadline)
             self._socket.sendall(packed)
             reply: Any = INCOMPLETE
             while reply is INCOMPLETE:
-                self._socket.settimeout(left(deadline))
+                self._bound(deadline)
                 received = self._socket.recv(_PIECE)
                 if not received:
                     raise ConnectionResetError(_CLOSED)
@@ -82,6 +84,13 @@ class BlockingLink:
     def drop(self) -> None:
         """Close the connection."""
         self._connection.disconnect()
+
+    def _bound(self, deadline: float) -> None:
+        """Let the socket wait until a deadline; a millisecond more or less is not worth the system call each time."""
+        seconds = left(deadline)
+        if not 0 <= self._timeout - seconds <= _SLACK_SECONDS:
+            self._timeout = seconds + _SLACK_SECONDS / 2
+            self._socket.settimeout(self._timeout)
 
 
 class AsyncLink(asyncio.Protocol):
