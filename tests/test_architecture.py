@@ -139,6 +139,20 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "local": {"errors", "local", "__version__"},
     "testing": EVERYTHING_IN_THE_CORE | {"local", "testing"},
     "dousell": SITE,
+    "dousell.receipts": set(),
+    "dousell.paydunya": {"errors"},
+    "dousell.ledger": {"errors", "dousell.origin"},
+    "dousell.charging": {"errors", "locks", "dousell.ledger", "dousell.paydunya", "dousell.receipts"},
+    "dousell.payments": {
+        "async_cache",
+        "errors",
+        "locks",
+        "dousell.charging",
+        "dousell.ledger",
+        "dousell.paydunya",
+        "dousell.receipts",
+    },
+    "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
     "reporting": SITE | {"measure", "reporting", "__version__"},
@@ -166,6 +180,7 @@ PURE = {
     "cached",
     "context",
     "debts",
+    "dousell.receipts",
     "entries",
     "environments",
     "errors",
@@ -200,6 +215,7 @@ PURE_BUT = {
     "cached": {"asyncio", "sys"},  # to look asynchronous where it is
     "templates": {"datetime", "uuid"},
     "frozen": {"datetime", "uuid"},
+    "dousell.receipts": {"datetime", "uuid"},
     "near": {"os"},  # to begin anew in a forked child
 }
 

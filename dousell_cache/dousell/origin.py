@@ -62,20 +62,32 @@ class SupabaseOrigin:
 
 
 @asynccontextmanager
-async def supabase_origin(url: str, key: str) -> AsyncIterator[SupabaseOrigin]:
+async def supabase_client(url: str, key: str, *, redirects: bool = True) -> AsyncIterator[AsyncClient]:
     """Open a Supabase project; the client's own retries are off, since they would be measured as latency.
+
+    Args:
+        url: the project's.
+        key: is sent with every request.
+        redirects: whether a request, with its key, goes where an answer sends it, as with the client's own settings.
 
     Raises:
         ConfigurationError: the URL is none.
     """
     # The client's own HTTP settings, with our timeout; its option for one warns that it is deprecated.
-    async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=True, http2=True) as http:
+    async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=redirects, http2=True) as http:
         options = AsyncClientOptions(httpx_client=http, postgrest_client_retry=False)
         try:
             client = await acreate_client(url, key, options)
         except (AsyncSupabaseException, ValueError):
             message = "SUPABASE_URL must be an address such as https://project.supabase.co"
             raise ConfigurationError(message) from None
+        yield client
+
+
+@asynccontextmanager
+async def supabase_origin(url: str, key: str) -> AsyncIterator[SupabaseOrigin]:
+    """Open a Supabase project as an origin; raises as :func:`supabase_client`."""
+    async with supabase_client(url, key) as client:
         yield SupabaseOrigin(client)
 
 

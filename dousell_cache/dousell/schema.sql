@@ -77,8 +77,24 @@ create table if not exists public.payments (
   -- The fence of the lock under which the row was written. A holder that was paused past its lock's end
   -- comes back with a smaller number than the row's, and that is how it can be refused.
   fence bigint not null default 0 check (fence >= 0),
+  -- Counts the attempts, each with a reference of its own; a new one begins only when the last one failed for good.
+  attempt integer not null default 1 check (attempt > 0),
   -- The last word on "never paid twice": a month has one row, a failed attempt is tried again in place.
   unique (lease_id, period)
+);
+
+-- What was asked under an idempotency key, and what came of it: kept for ever, so that a request that arrives late or
+-- again starts nothing. Several keys may stand for one attempt: whoever finds it pending goes on with it.
+create table if not exists public.payment_keys (
+  key text primary key check (length(key) between 1 and 255),
+  lease_id bigint not null,
+  period date not null,
+  amount_xof integer not null,
+  channel text not null,
+  attempt integer not null,
+  outcome text check (outcome in ('paid', 'failed')), -- null while the attempt is pending
+  created_at timestamptz not null default now(),
+  foreign key (lease_id, period) references public.payments (lease_id, period)
 );
 
 -- "Never booked twice" wants `exclude using gist (property_id with =, tstzrange(…) with &&)`, whose `=` on a
@@ -100,6 +116,7 @@ create table if not exists public.visits (
   starts_at timestamptz not null,
   ends_at timestamptz not null, -- exclusive: the next visit may start now
   status text not null default 'booked' check (status in ('booked', 'done', 'cancelled')),
+  fence bigint not null default 0 check (fence >= 0), -- of the lock on the slot, as in payments
   check (ends_at > starts_at and ends_at <= starts_at + interval '4 hours'),
   -- What visit_minutes rests on: whole minutes, and few enough of them.
   check (extract(second from starts_at at time zone 'UTC') = 0 and extract(second from ends_at at time zone 'UTC') = 0),
@@ -116,6 +133,7 @@ create index if not exists properties_owner on public.properties (owner_id);
 create index if not exists leases_property on public.leases (property_id);
 create unique index if not exists leases_one_running on public.leases (property_id) where ends_on is null;
 create index if not exists leases_tenant on public.leases (tenant_id);
+create index if not exists payment_keys_month on public.payment_keys (lease_id, period);
 create index if not exists visits_calendar on public.visits (property_id, starts_at);
 create index if not exists visits_visitor on public.visits (visitor_id);
 
@@ -134,9 +152,12 @@ for each row execute function public.touch_updated_at();
 -- constraint, until the deadlock detector ends one of them seconds later. Bookings of one property therefore
 -- queue here; the second gets its exclusion_violation at once. 64 queues, not one a property, so that a bulk
 -- load cannot use up the server's lock table.
+create or replace function public.queue_for_visit(property_id bigint) returns void language sql set search_path = ''
+return pg_advisory_xact_lock(hashtext('public.visits'), (property_id % 64)::integer);
+
 create or replace function public.queue_visit() returns trigger language plpgsql set search_path = '' as $$
 begin
-  perform pg_advisory_xact_lock(hashtext('public.visits'), (new.property_id % 64)::integer);
+  perform public.queue_for_visit(new.property_id);
   return new;
 end $$;
 
@@ -176,6 +197,208 @@ returns jsonb language sql stable set search_path = '' as $$
   from public.owners o where o.id = owner_dashboard.owner_id
 $$;
 
+-- Paying a rent ------------------------------------------------------------------------------------------
+
+-- Functions answer; they raise only for nonsense. Every answer is an object: `answer` is its kind, `payment` the
+-- month's row as it stands now (null if there is none), `owner_id` whose dashboard it concerns, and `high_water` the
+-- largest fence seen.
+create or replace function public.find_payment(lease_id bigint, period date, answer text default 'found')
+returns jsonb language sql volatile set search_path = '' as $$
+  select jsonb_build_object(
+    'answer', find_payment.answer, 'payment', to_jsonb(p), 'high_water', coalesce(p.fence, 0),
+    'owner_id', home.owner_id, 'rent_xof', l.rent_xof
+  )
+  from (select) as always
+  left join public.leases l on l.id = find_payment.lease_id
+  left join public.properties home on home.id = l.property_id
+  left join public.payments p on p.lease_id = l.id and p.period = find_payment.period
+$$;
+
+-- Before a charge. Who gets `claimed` (a new attempt) or `taken_over` (somebody's pending one) may charge, in the second
+-- case only after asking the provider what became of payment.reference. The other answers: `paid`, `failed` (what came
+-- of this very key), `already_paid`, `key_reused` (with other parameters), `stale` (a smaller fence than the row's),
+-- `wrong_amount`, `not_due` (a month outside the lease), `no_such_lease`. None of those changes anything.
+create or replace function public.claim_payment(
+  lease_id bigint, period date, amount_xof integer, channel text, idempotency_key text, fence bigint
+) returns jsonb language plpgsql set search_path = '' as $$
+#variable_conflict use_column
+declare
+  lease public.leases;
+  held public.payments; -- stays null while the month has no row
+  known public.payment_keys;
+  refusal text;
+begin
+  -- Always in this order: callers with one key wait for each other, then callers for one lease.
+  perform pg_advisory_xact_lock(hashtext('public.payment_keys'), hashtext(claim_payment.idempotency_key));
+  select * into lease from public.leases l where l.id = claim_payment.lease_id for no key update;
+  select * into held from public.payments p where p.lease_id = lease.id and p.period = claim_payment.period;
+  select * into known from public.payment_keys k where k.key = claim_payment.idempotency_key;
+
+  refusal := case
+    when lease.id is null then 'no_such_lease'
+    when claim_payment.fence < held.fence then 'stale'
+    when (known.lease_id, known.period, known.amount_xof, known.channel)
+      <> (lease.id, claim_payment.period, claim_payment.amount_xof, claim_payment.channel) then 'key_reused'
+    when known.outcome is not null then known.outcome
+    when held.status = 'paid' then 'already_paid'
+    when claim_payment.period < date_trunc('month', lease.starts_on)::date
+      or claim_payment.period >= lease.ends_on then 'not_due'
+    -- A pending attempt has its amount already: the provider may know it.
+    when claim_payment.amount_xof <> case held.status when 'pending' then held.amount_xof else lease.rent_xof end
+      then 'wrong_amount'
+  end;
+  if refusal is not null then
+    return public.find_payment(claim_payment.lease_id, claim_payment.period, refusal);
+  end if;
+
+  if held.status = 'pending' then
+    update public.payments p set fence = claim_payment.fence, channel = claim_payment.channel where p.id = held.id;
+  else
+    held.attempt := coalesce(held.attempt, 0) + 1;
+    insert into public.payments (lease_id, period, amount_xof, status, channel, reference, fence, attempt)
+    values (
+      lease.id, claim_payment.period, claim_payment.amount_xof, 'pending', claim_payment.channel,
+      format('RENT-%s-%s-%s', lease.id, to_char(claim_payment.period, 'YYYYMM'), held.attempt),
+      claim_payment.fence, held.attempt
+    )
+    on conflict (lease_id, period) do update set
+      amount_xof = excluded.amount_xof, status = excluded.status, channel = excluded.channel,
+      reference = excluded.reference, fence = excluded.fence, attempt = excluded.attempt;
+  end if;
+  insert into public.payment_keys (key, lease_id, period, amount_xof, channel, attempt)
+  values (
+    claim_payment.idempotency_key, lease.id, claim_payment.period, claim_payment.amount_xof, claim_payment.channel,
+    held.attempt
+  )
+  on conflict (key) do update set attempt = excluded.attempt;
+  return public.find_payment(
+    lease.id, claim_payment.period, case held.status when 'pending' then 'taken_over' else 'claimed' end
+  );
+end $$;
+
+-- After a charge, or when the provider has told what became of one: `paid` or `failed`, for good, and only what the
+-- provider has said for good. Answers `settled` (also to whoever says the same again), `stale`, `contradicted` (it is
+-- settled otherwise), `other_reference` (not the attempt under way) or `unclaimed`. `channel`: the one that was used.
+create or replace function public.settle_payment(
+  lease_id bigint, period date, fence bigint, outcome text, reference text, paid_at timestamptz default null,
+  channel text default null
+) returns jsonb language plpgsql set search_path = '' as $$
+#variable_conflict use_column
+declare
+  held public.payments;
+  refusal text;
+begin
+  perform from public.leases l where l.id = settle_payment.lease_id for no key update; -- in turn with claims
+  select * into held from public.payments p
+  where p.lease_id = settle_payment.lease_id and p.period = settle_payment.period;
+
+  refusal := case
+    when held.id is null then 'unclaimed'
+    when settle_payment.fence < held.fence then 'stale'
+    when settle_payment.reference <> held.reference then 'other_reference'
+    when held.status = settle_payment.outcome then 'settled'
+    when held.status <> 'pending' then 'contradicted'
+  end;
+  if refusal is not null then
+    return public.find_payment(settle_payment.lease_id, settle_payment.period, refusal);
+  end if;
+
+  update public.payments p set
+    status = settle_payment.outcome,
+    paid_at = case settle_payment.outcome when 'paid' then coalesce(settle_payment.paid_at, now()) end,
+    channel = coalesce(settle_payment.channel, p.channel),
+    fence = settle_payment.fence
+  where p.id = held.id;
+  update public.payment_keys k set outcome = settle_payment.outcome
+  where k.lease_id = held.lease_id and k.period = held.period and k.attempt = held.attempt;
+  return public.find_payment(held.lease_id, held.period, 'settled');
+end $$;
+
+-- Booking a visit ------------------------------------------------------------------------------------------
+
+-- `booked` (also to a visitor who asks for the same slot again), `taken`, `stale` (with `high_water`), `not_offered`
+-- (the property is not published) or `past`. `as_of` is the moment of asking, for data that stands around another day.
+create or replace function public.book_visit(
+  property_id bigint, visitor_id uuid, visitor_label text, starts_at timestamptz, ends_at timestamptz, fence bigint,
+  as_of timestamptz default now()
+) returns jsonb language plpgsql set search_path = '' as $$
+#variable_conflict use_column
+declare
+  home public.properties;
+  high_water bigint;
+  booked public.visits;
+  answer text := 'booked';
+begin
+  perform public.queue_for_visit(book_visit.property_id);
+  select * into home from public.properties h where h.id = book_visit.property_id and h.published;
+  -- One lock, one slot: the fences of this slot are comparable, also that of a booking since cancelled.
+  select coalesce(max(v.fence), 0) into high_water from public.visits v
+  where v.property_id = book_visit.property_id and v.starts_at = book_visit.starts_at;
+  select * into booked from public.visits v
+  where v.property_id = book_visit.property_id and v.starts_at = book_visit.starts_at
+    and v.ends_at = book_visit.ends_at and v.visitor_id = book_visit.visitor_id and v.status = 'booked';
+
+  if home.id is null then
+    answer := 'not_offered';
+  elsif book_visit.fence < high_water then
+    answer := 'stale';
+  elsif booked.id is not null then
+    update public.visits v set fence = book_visit.fence where v.id = booked.id returning v.* into booked;
+  elsif book_visit.starts_at < book_visit.as_of then
+    answer := 'past';
+  else
+    begin
+      insert into public.visits (property_id, visitor_id, visitor_label, starts_at, ends_at, fence)
+      values (
+        home.id, book_visit.visitor_id, book_visit.visitor_label, book_visit.starts_at, book_visit.ends_at,
+        book_visit.fence
+      )
+      returning * into booked;
+    exception when exclusion_violation then
+      answer := 'taken';
+    end;
+  end if;
+  return jsonb_build_object(
+    'answer', answer, 'visit', case answer when 'booked' then to_jsonb(booked) end,
+    'high_water', high_water, 'owner_id', home.owner_id
+  );
+end $$;
+
+-- The half hours of a day, Monday to Saturday from nine to five, that nobody has; none of a property that is not
+-- published.
+create or replace function public.free_slots(property_id bigint, day date)
+returns jsonb language sql stable set search_path = '' as $$
+  with opening as (
+    select free_slots.day + time '09:00' + step * interval '30 minutes' as local_start
+    from generate_series(0, 15) as step
+    where extract(isodow from free_slots.day) < 7
+  ),
+  slots as (
+    select local_start at time zone 'UTC' as starts_at, local_start at time zone 'UTC' + interval '30 minutes' as ends_at
+    from opening
+  )
+  select coalesce(jsonb_agg(to_jsonb(slots) order by starts_at), '[]') from slots
+  where exists (select from public.properties h where h.id = free_slots.property_id and h.published)
+    and not exists (
+      select from public.visits v
+      where v.property_id = free_slots.property_id and v.status <> 'cancelled'
+        and v.starts_at < slots.ends_at and v.ends_at > slots.starts_at
+    )
+$$;
+
+-- The site's server alone calls these: it knows who is signed in, and holds the lock.
+do $$
+declare guarded regprocedure;
+begin
+  for guarded in
+    select oid from pg_proc where pronamespace = 'public'::regnamespace
+    and proname in ('find_payment', 'claim_payment', 'settle_payment', 'queue_for_visit', 'book_visit', 'free_slots')
+  loop
+    execute format('revoke execute on function %s from public, anon, authenticated', guarded);
+    execute format('grant execute on function %s to service_role', guarded);
+  end loop;
+end $$;
+
 -- Who sees what ------------------------------------------------------------------------------------------
 
 -- The signed-in user, as Supabase and PostgREST announce it; null for a visitor and outside a request.
@@ -188,6 +411,7 @@ alter table public.properties enable row level security;
 alter table public.leases enable row level security;
 alter table public.payments enable row level security;
 alter table public.visits enable row level security;
+alter table public.payment_keys enable row level security;
 
 -- There is no policy for writing, on purpose: a write from the browser would bypass the locks and leave the
 -- cache stale. The site's server writes, as service_role, which row level security does not concern.
@@ -234,11 +458,13 @@ using (
 -- Supabase grants everything on a new table to everybody and leaves the rest to the policies; here a role has
 -- what it needs, whichever defaults the server came with.
 grant usage on schema public to anon, authenticated, service_role;
-revoke all on public.cities, public.owners, public.properties, public.leases, public.payments, public.visits
+revoke all
+on public.cities, public.owners, public.properties, public.leases, public.payments, public.payment_keys, public.visits
 from anon, authenticated;
 grant select on public.cities, public.properties to anon, authenticated;
 grant select on public.owners, public.leases, public.payments, public.visits to authenticated;
 grant select, insert, update, delete
-on public.cities, public.owners, public.properties, public.leases, public.payments, public.visits to service_role;
+on public.cities, public.owners, public.properties, public.leases, public.payments, public.payment_keys, public.visits
+to service_role;
 
 notify pgrst, 'reload schema';
