@@ -15,7 +15,7 @@ class LockNames(NamedTuple):
         queue: lists the tokens of those who wait.
         turn: holds the token of the one who is next, while the lock is free.
         bells: begins the name of every waiter's bell; its token follows.
-        gone: says that the token was given up for good, whatever of it may yet arrive.
+        gone: says that the token takes nothing more, whatever of it may yet arrive.
     """
 
     lock: str

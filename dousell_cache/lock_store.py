@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from . import scripts
+from .errors import CacheUnavailable
 from .keys import LockNames
 from .store import Server, Store
 from .terms import FENCES_LIVE_MS, GONE_MS, TURN_MS, Terms
@@ -39,22 +40,25 @@ class LockStore:
         self._names = names
         self._token = token
 
-    async def acquire(self, terms: Terms, queue_ms: int) -> Granted | Busy:
+    async def acquire(self, terms: Terms, queue_ms: int, *, late: bool) -> Granted | Busy:
         """Ask for the lock; asked again after a reply that was lost, it is granted again, with a higher fence.
 
         Args:
             terms: what is asked for.
             queue_ms: how long the caller may wait in the queue; 0: it does not queue.
+            late: whether an earlier command that asked for it may yet arrive.
         """
         names = self._names
         reply = await self.store.run(
             scripts.ACQUIRE,
             (names.lock, names.fence, names.queue, names.turn, names.bells, names.gone),
-            *(self._token, terms.ttl_ms, FENCES_LIVE_MS, TURN_MS, queue_ms, int(terms.fair)),
+            *(self._token, terms.ttl_ms, FENCES_LIVE_MS, TURN_MS, queue_ms, int(terms.fair), GONE_MS if late else 0),
         )
         word, number = array(reply, 2)
         if word == b"granted":
             return Granted(integer(number))
+        if word == b"gone":
+            raise CacheUnavailable("it was granted, and lost before that was known", answered=True)
         left = integer(number)
         return Busy(left / 1000 if left >= 0 else math.inf)
 

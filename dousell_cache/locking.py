@@ -199,7 +199,7 @@ async def _ask(hold: Hold, until: float) -> Granted | Busy:
     async def word(store: LockStore) -> Granted | Busy:
         hold.asking, hold.queued = True, hold.queued or queue_ms > 0
         try:
-            answer = await store.acquire(hold.terms, queue_ms)
+            answer = await store.acquire(hold.terms, queue_ms, late=hold.late)
         except CacheUnavailable as error:
             hold.late = hold.late or error.ambiguous
             hold.asking = False

@@ -55,7 +55,7 @@ CORE: dict[str, set[str]] = {
     "scripts": set(),
     "pacing": {"transport.port"},
     "terms": {"errors", "policy"},
-    "lock_store": {"keys", "scripts", "store", "terms", "transport.replies"},
+    "lock_store": {"errors", "keys", "scripts", "store", "terms", "transport.replies"},
     "hold": {"context", "errors", "lock_store", "terms"},
     "locking": {"errors", "events", "hold", "lock_store", "pacing", "terms"},
     "watches": {"hold", "locking", "runner"},

@@ -1,18 +1,27 @@
 -- Grant a lock if it is free and nobody else's turn, and mint its fence in the same step; else queue, if the caller waits.
--- KEYS: 1 lock, 2 fence, 3 queue, 4 turn, 5 what the names of bells begin with, 6 sign that this token was given up.
+-- KEYS: 1 lock, 2 fence, 3 queue, 4 turn, 5 what the names of bells begin with, 6 sign that this token takes nothing more.
 -- ARGV: 1 token of the acquisition, 2 milliseconds of the lock, 3 of the fence counter, 4 of a turn, 5 of the queue, or '0' if
---       the caller does not queue, 6 '1' if the caller lets those pass who wait.
+--       the caller does not queue, 6 '1' if the caller lets those pass who wait, 7 milliseconds of the sign if an earlier
+--       command of this token may be late, else '0'.
 -- Returns: 'granted', fence: now, or again if the reply to the first grant was lost
 --       or 'busy', milliseconds that the holder, or who is next, has left (-1: no end)
---       or 'gone', 0: the token was given up; this is a command that was late.
+--       or 'gone', 0: this is a command that was late, or the lock was granted and lost meanwhile.
 local token, queues = ARGV[1], ARGV[5] ~= '0'
 local found = redis.call('MGET', KEYS[1], KEYS[2], KEYS[4], KEYS[6])
 local holder, last, turn = found[1], found[2], found[3]
+
+local function granted()
+    if ARGV[7] ~= '0' then -- lest what is late make the lock again once it is lost
+        redis.call('SET', KEYS[6], '', 'PX', ARGV[7])
+    end
+    return {'granted', mint(KEYS[2], last, ARGV[3])}
+end
+
+if holder == token then
+    return granted()
+end
 if found[4] then
     return {'gone', 0}
-end
-if holder == token then
-    return {'granted', mint(KEYS[2], last, ARGV[3])}
 end
 if not holder then
     local first = turn or ARGV[6] == '1' and redis.call('LINDEX', KEYS[3], 0)
@@ -22,7 +31,7 @@ if not holder then
             redis.call('LREM', KEYS[3], 0, token)
             redis.call('DEL', KEYS[4], KEYS[5] .. token)
         end
-        return {'granted', mint(KEYS[2], last, ARGV[3])}
+        return granted()
     end
     if not turn then -- the lock ended by itself, so nobody has passed it on
         pass_on(KEYS[3], KEYS[4], KEYS[5], ARGV[4])
