@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
 from .context import Context
@@ -23,7 +22,6 @@ class Hold:
         name: the lock's.
         terms: what is asked for.
         patience: seconds that a dead server may cost one word, in all.
-        mutex: lets one extension at a time pass.
         on_lost: told, once, when the lock is lost.
     """
 
@@ -39,16 +37,16 @@ class Hold:
         "late",
         "leaving",
         "let_go",
-        "mutex",
         "name",
         "names",
-        "on_lost",
         "patience",
         "queued",
         "since",
         "terms",
         "token",
         "ttl_ms",
+        "until",
+        "untold",
     )
 
     def __init__(
@@ -57,11 +55,10 @@ class Hold:
         name: str,
         terms: Terms,
         patience: float,
-        mutex: AbstractAsyncContextManager[object],
         on_lost: Callable[[], object] | None = None,
     ) -> None:
         self.context, self.name, self.terms, self.patience = context, name, terms, patience
-        self.mutex, self.on_lost = mutex, on_lost
+        self.untold = [on_lost]  # taken out by whoever finds out first, in whichever thread
         self.token = context.token() + context.token()
         self.names = context.server.names.lock(name, self.token)
         self.ttl_ms = terms.ttl_ms
@@ -69,7 +66,7 @@ class Hold:
         self.commands = 0
         self.asked = 0  # commands that taking it cost
         self.began = self.granted = context.clock.now()
-        self.since = -math.inf  # when the ttl began to count; never yet
+        self.since = self.until = -math.inf  # when the ttl began to count, and when belief ends; never yet
         self.ending: Literal["", "released", "lost"] = ""
         self.asking = False  # a command is on its way that may take the lock
         self.late = False  # one got no answer, and may yet arrive
@@ -79,9 +76,13 @@ class Hold:
 
     def remaining(self) -> float:
         """Return the seconds for which the lock may be believed in."""
-        if self.ending:
-            return 0.0
-        return max(0.0, self.since + validity(self.ttl_ms) - self.context.clock.now())
+        return 0.0 if self.ending else max(0.0, self.until - self.context.clock.now())
+
+    def confirmed(self, sent: float, ttl_ms: int, fence: int) -> None:
+        """Believe in a grant or an extension; the server, too, only ever moves an end outwards."""
+        self.ttl_ms, self.fence = ttl_ms, max(self.fence, fence)
+        self.until = max(self.until, sent + validity(ttl_ms))
+        self.since = max(self.since, sent)
 
     @property
     def behind(self) -> bool:

@@ -7,6 +7,7 @@ was lost is asked for again with the same token; what was given up leaves a sign
 import inspect
 import logging
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -62,12 +63,10 @@ async def extend(hold: Hold, ttl_ms: int, fence_above: int | None = None) -> Non
         return await store.extend(ttl_ms, fence_above)
 
     _still_ours(hold)
-    async with hold.mutex:
-        fence = await resolved(hold, word, hold.patience)
-        if fence is not None:
-            hold.since, hold.ttl_ms, hold.fence = sent, ttl_ms, fence or hold.fence
+    fence = await resolved(hold, word, hold.patience)
     if fence is None:
         raise await _gone(hold)
+    hold.confirmed(sent, ttl_ms, fence)
 
 
 async def ensure(hold: Hold) -> None:
@@ -180,7 +179,7 @@ async def _acquire(hold: Hold, until: float) -> None:
         if isinstance(answer, Granted):
             if hold.remaining() > 0:
                 return
-            hold.late, hold.since = True, -math.inf
+            hold.late, hold.since = True, -math.inf  # never held, but to be given back
             raise LockUnavailable(f"the lock {hold.name!r} was granted too late to be of use")
         left = until - clock.now()
         if left <= 0:
@@ -205,7 +204,7 @@ async def _ask(hold: Hold, until: float) -> Granted | Busy:
             hold.asking = False
             raise
         if isinstance(answer, Granted):
-            hold.since, hold.fence = began, answer.fence  # from the first send: that one may have been the one
+            hold.confirmed(began, hold.ttl_ms, answer.fence)  # from the first send: that one may have been the one
             hold.queued = hold.queued and not queue_ms  # else the grant has cleared it up
         hold.asking = False
         return answer
@@ -274,13 +273,18 @@ async def _gone(hold: Hold) -> LockLost:
 
 
 async def _lose(hold: Hold) -> None:
-    async with hold.mutex:  # whoever finds out first tells
-        if hold.ending:
-            return
+    if hold.ending or not hold.untold:
+        return
+    with suppress(IndexError):  # another thread was quicker
+        on_lost = hold.untold.pop()
         _end(hold, "lost", "lost")
-    if hold.on_lost:
+        await _tell(hold, on_lost)
+
+
+async def _tell(hold: Hold, on_lost: Callable[[], object] | None) -> None:
+    if on_lost:
         try:
-            told: Any = hold.on_lost()
+            told: Any = on_lost()
             if inspect.isawaitable(told):
                 await told
         except Exception:

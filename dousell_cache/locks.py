@@ -18,7 +18,7 @@ from .hold import Hold
 from .policy import Ttl
 from .runner import run_blocking
 from .terms import Terms, checked_fence, extension_ms
-from .watches import TaskWatch, ThreadMutex, ThreadWatch
+from .watches import TaskWatch, ThreadWatch
 
 T = TypeVar("T")
 
@@ -46,10 +46,10 @@ class Asking(NamedTuple):
 class _Held:
     """What the two faces of a held lock share."""
 
-    def __init__(self, asking: Asking, mutex: Any) -> None:
+    def __init__(self, asking: Asking) -> None:
         told = asking.on_lost
         on_lost = None if told is None else lambda: told(self)
-        self._hold = Hold(asking.context(), asking.name, asking.terms, asking.patience, mutex, on_lost)
+        self._hold = Hold(asking.context(), asking.name, asking.terms, asking.patience, on_lost)
         self._bounds = asking.bounds
         self._process = os.getpid()
 
@@ -98,7 +98,7 @@ class Held(_Held):
     """A lock that this process holds. Made by :meth:`Lock.acquire`, or by entering a :class:`Lock`."""
 
     def __init__(self, asking: Asking) -> None:
-        super().__init__(asking, ThreadMutex())
+        super().__init__(asking)
         self._watch = ThreadWatch(self._hold)
 
     def ensure(self) -> None:
@@ -114,8 +114,8 @@ class Held(_Held):
         """Let the lock last so long from now on.
 
         Args:
-            ttl: seconds or a timedelta; default: what the lock was asked for with. Less than there is left shortens
-                only our own belief: the server moves the end outwards alone, lest a late command take back a later one.
+            ttl: seconds or a timedelta; default: what the lock was asked for with. Less than there is left changes
+                nothing: an end only ever moves outwards, lest a late command take back what a later one gave.
             fence_above: mint a new fence above this number: for a ledger that knows of a higher one, because the
                 server's counter was lost and its clock went back.
 
@@ -151,6 +151,7 @@ class Held(_Held):
     def abandon(self, *, briefly: bool = False) -> None:
         """Give back whatever there is, without a word: the body will not run, or was interrupted in letting go."""
         if self._is_ours():
+            self._watch.stop()
             run_blocking(locking.leave(self._hold, briefly=briefly))
 
     def __enter__(self) -> Self:
@@ -159,11 +160,10 @@ class Held(_Held):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._was_forked(error):
-            return
         try:
-            self._watch.stop()
-            run_blocking(locking.finish(self._hold, error))
+            if not self._was_forked(error):
+                self._watch.stop()
+                run_blocking(locking.finish(self._hold, error))
         except LockLost:
             raise
         except BaseException:
@@ -200,14 +200,20 @@ class Lock:
             held.take()
             return held  # inside, as in take()
         except BaseException:
-            _last(self._entered)
             held.abandon()
+            _forget_newest(self._entered)
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _last(self._entered).__exit__(kind, error, trace)
+        try:
+            _newest(self._entered).__exit__(kind, error, trace)
+        except BaseException:
+            _newest(self._entered).abandon()  # if it was interrupted; else there is nothing left
+            raise
+        finally:
+            _forget_newest(self._entered)
 
     def __repr__(self) -> str:
         return f"Lock({self._asking.name!r})"
@@ -217,7 +223,7 @@ class AsyncHeld(_Held):
     """A lock that this process holds: :class:`Held`, awaited."""
 
     def __init__(self, asking: Asking) -> None:
-        super().__init__(asking, asyncio.Lock())
+        super().__init__(asking)
         self._watch = TaskWatch(self._hold)
 
     async def ensure(self) -> None:
@@ -247,6 +253,7 @@ class AsyncHeld(_Held):
     async def abandon(self, *, briefly: bool = False) -> None:
         """Give back whatever there is, without a word; see :meth:`Held.abandon`."""
         if self._is_ours():
+            await self._watch.stop()
             await locking.leave(self._hold, briefly=briefly)
 
     async def _let_go(self, flow: Coroutine[Any, Any, None]) -> None:
@@ -286,7 +293,10 @@ class AsyncLock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await _last(self._entered).__aexit__(kind, error, trace)
+        try:
+            await _newest(self._entered).__aexit__(kind, error, trace)
+        finally:
+            _forget_newest(self._entered)
 
     def __repr__(self) -> str:
         return f"AsyncLock({self._asking.name!r})"
@@ -314,9 +324,12 @@ def _whoever() -> tuple[int, int]:
     return threading.get_ident(), id(asyncio.current_task(loop)) if loop else 0
 
 
-def _last(entered: dict[object, list[T]]) -> T:
+def _newest(entered: dict[object, list[T]]) -> T:
+    return entered[_whoever()][-1]
+
+
+def _forget_newest(entered: dict[object, list[T]]) -> None:
     whoever = _whoever()
-    held = entered[whoever].pop()
+    entered[whoever].pop()
     if not entered[whoever]:
         del entered[whoever]
-    return held

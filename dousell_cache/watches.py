@@ -2,32 +2,14 @@
 
 import asyncio
 import threading
-from types import TracebackType
 
 from .hold import Hold
 from .locking import watch
 from .runner import run_blocking
 
 
-class ThreadMutex:
-    """A mutex between threads, in the shape that flows take."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    async def __aenter__(self) -> None:
-        """Enter; this blocks the thread."""
-        self._lock.acquire()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave."""
-        self._lock.release()
-
-
 def _is_needed(hold: Hold) -> bool:
-    return hold.terms.renew or hold.on_lost is not None
+    return hold.terms.renew or hold.untold != [None]
 
 
 class ThreadWatch:
@@ -55,7 +37,7 @@ class ThreadWatch:
         """End: nothing is sent any more once this has returned."""
         if self._stop and self._thread:
             self._stop.set()
-            if self._thread is not threading.current_thread():  # ``on_lost`` may let go of the lock
+            if self._thread is not threading.current_thread() and self._thread.is_alive():  # ``on_lost`` may let go
                 self._thread.join()
 
     def _run(self, stop: threading.Event) -> None:
