@@ -59,10 +59,12 @@ report: setup ## measure the cache in two environments and write reports/<run id
 test: setup ## run the tests
 	@.venv/bin/python -m pytest $(ARGS)
 
-# What takes too long for every change: a hundred stampedes, ten thousand histories, the price of every fault.
+# What takes too long for every change: a hundred stampedes, ten thousand histories, eighty thousand payments under
+# kills and pauses, the price of every fault.
 chaos: setup ## make the long runs that prove the promises
 	@DOUSELL_CACHE_REPEATS=100 .venv/bin/python -m pytest -q tests/test_one_load.py
 	@.venv/bin/python -m dousell_cache.testing.histories --histories 10000 --seeds 5
+	@.venv/bin/python -m dousell_cache.testing.ledger --attempts 500 --processes 8 --seeds 20
 	@.venv/bin/python benchmarks/faults.py
 
 # The peers live in an environment of their own, so that the project's lock carries none of them.

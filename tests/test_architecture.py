@@ -156,7 +156,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
     "reporting": SITE | {"measure", "reporting", "__version__"},
-    "cli": SITE | {"measure", "reporting", "cli", "env_file", "__version__"},
+    "cli": SITE | {"measure", "reporting", "testing", "cli", "env_file", "__version__"},
 }
 # Loaded inside a function, where it is needed and perhaps not installed.
 MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}
@@ -203,6 +203,7 @@ PURE = {
     "store",
     "templates",
     "terms",
+    "testing.ledger_checker",
     "transport.invalidations",
     "transport.replies",
     "withdrawing",
