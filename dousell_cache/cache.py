@@ -268,6 +268,9 @@ class Cache(Face):
             LockUnavailable: on entering: nobody could say who has it, so the body does not run.
             LockLost: on leaving: another may have been inside meanwhile.
         """
+        if inspect.iscoroutinefunction(options.get("on_lost")):
+            message = "on_lost is asynchronous: use AsyncCache, from connect_async()"
+            raise ConfigurationError(message)
         return Lock(self._asking(name, ttl, wait, options))
 
     def with_lock(

@@ -99,5 +99,7 @@ def _defaults(options: Options, patience: float | None) -> Defaults:
         known = ", ".join(sorted({*Options.__optional_keys__, "namespace", "patience"}))
         message = f"{min(unknown)!r} is no option of connect(); the options are {known}"
         raise TypeError(message)
-    options.setdefault("lock_patience", max(PATIENCE_SECONDS, 2.5 * (patience or 0)))
+    if not isinstance(patience, (int, float)):  # whoever connects says what is wrong with it
+        patience = 0.0
+    options.setdefault("lock_patience", min(60.0, max(PATIENCE_SECONDS, 2.5 * patience)))
     return Defaults(**options)

@@ -23,7 +23,7 @@ from .policy import LEASE_SECONDS, Policy, Ttl, checked_key, checked_tags, milli
 from .reads import Reads
 from .renewals import Renewals
 from .store import Server
-from .terms import MAX_TTL_SECONDS, MIN_TTL_SECONDS, PATIENCE_SECONDS
+from .terms import MAX_TTL_SECONDS, MIN_TTL_SECONDS, PATIENCE_SECONDS, checked_patience
 from .terms import resolved as resolved_terms
 from .transport.connect import Place
 from .transport.patience import Breaker, Guarded
@@ -95,7 +95,7 @@ class Defaults:
         """Refuse options that make no sense where they are given, not at the first call."""
         resolved(1 if self.ttl is None else self.ttl, self.grace, self.jitter or 0.0, self.early, self.background)
         milliseconds("lease", self.lease)
-        milliseconds("lock_patience", self.lock_patience)
+        checked_patience(self.lock_patience)
         if not isinstance(self.breaker, bool):
             message = f"breaker must be True or False, not {self.breaker!r}"
             raise ConfigurationError(message)
@@ -190,6 +190,7 @@ class Face:
                 Names(self._namespace),
                 reads,
                 self._insist,
+                self._hurry,
                 patience=self._raw_port.patience,
                 now=self._clock.now,
             ),
@@ -207,6 +208,10 @@ class Face:
     async def _insist(self, seconds: float, *command: Argument) -> Reply:
         """Send what withdraws something; in degraded mode there is never anything to withdraw."""
         return await self._port.send_through(seconds, *command) if self._has_cache else 0
+
+    async def _hurry(self, seconds: float, *command: Argument, insist: bool = False) -> Reply:
+        """Send what a lock asks for; in degraded mode nobody can say."""
+        return await self._port.send_briefly(seconds, *command, insist=insist)
 
     def _begin_anew(self) -> None:
         """Forget, in a forked child, what threads of the parent were doing: nobody here will ever end it."""

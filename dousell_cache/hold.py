@@ -11,8 +11,6 @@ from .terms import ASKS, Terms, retry_pause, validity
 
 T = TypeVar("T")
 
-_ONE_ASK = 0.4  # of patience: two may be silent
-
 
 class Hold:
     """One acquisition, from its first command to its last.
@@ -41,7 +39,9 @@ class Hold:
         "names",
         "patience",
         "queued",
+        "releasing",
         "since",
+        "telling",
         "terms",
         "token",
         "ttl_ms",
@@ -71,6 +71,8 @@ class Hold:
         self.asking = False  # a command is on its way that may take the lock
         self.late = False  # one got no answer, and may yet arrive
         self.queued = False
+        self.telling = False  # on_lost is under way
+        self.releasing: list[None] = []  # one for each release under way; appending and popping are one step each
         self.leaving = False  # a release is under way, which alone may find out now whether it was lost
         self.let_go = False  # a release was sent in time, and its reply lost
 
@@ -103,7 +105,7 @@ async def resolved(hold: Hold, word: Callable[[LockStore], Awaitable[T]], second
     clock, asked = hold.context.clock, 0
     until = clock.now() + seconds
     while True:
-        store = hold.store(min(hold.patience * _ONE_ASK, until - clock.now() if asked else seconds))
+        store = hold.store(until - clock.now() if asked else seconds)
         asked += 1
         try:
             return await word(store)

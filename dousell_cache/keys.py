@@ -3,6 +3,7 @@
 What stands beside a value shares its hash slot, so that one script may touch both in a Cluster.
 """
 
+import re
 from typing import NamedTuple
 
 
@@ -76,6 +77,10 @@ class Names:
         start = f"{self.namespace}tag:"
         return {tagged.removeprefix(start) for tagged in owners if is_version and tagged.startswith(start)}
 
+    def may_be_a_locks(self, name: str) -> bool:
+        """Tell whether a name on the server may be a lock's; under a user's own hash tag a value's may look alike."""
+        return _LOCKS.search(name) is not None
+
     def keys(self, name: str, prefix: str) -> set[str]:
         """Return the keys with a prefix that a name on the server may belong to, as their value or beside it."""
         owners = {name}
@@ -85,6 +90,9 @@ class Names:
                 owners.add(owner[1:-1] if owner[:1] == "{" and owner[-1:] == "}" else owner)
         start = self.namespace + prefix
         return {owner.removeprefix(self.namespace) for owner in owners if owner.startswith(start)}
+
+
+_LOCKS = re.compile(r":(lock|fence|queue|turn|bell:[^:]*|gone:[^:]*)$")
 
 
 def beside(name: str, word: str) -> str:

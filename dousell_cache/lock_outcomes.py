@@ -38,7 +38,7 @@ def with_lock(
         try:
             with lock:
                 entered = True
-                value = body()
+                value = _finished(body())
                 over = True
             return LockOutcome(success=True, value=value)
         except _REFUSALS as error:
@@ -47,6 +47,15 @@ def with_lock(
             if not isinstance(error, LockBusy):
                 return _refused(error, value)
     return LockOutcome(success=False, reason="busy")
+
+
+def _finished(value: T) -> T:
+    """Return what a body returned, if it has run."""
+    if inspect.iscoroutine(value):
+        value.close()
+        message = "the body is asynchronous: use AsyncCache, from connect_async()"
+        raise ConfigurationError(message)
+    return value
 
 
 async def with_lock_async(lock: AsyncLock, body: Callable[[], Any], retries: int, delay: float) -> LockOutcome[Any]:

@@ -36,7 +36,7 @@ class LockStore:
     __slots__ = ("_names", "_token", "store")
 
     def __init__(self, server: Server, names: LockNames, token: str, deadline: float) -> None:
-        self.store = Store(server, deadline)
+        self.store = Store(server, deadline, hurried=True)
         self._names = names
         self._token = token
 

@@ -92,10 +92,18 @@ async def release(hold: Hold) -> None:
     if hold.ending == "released":
         return
     hold.leaving = True
-    if not await resolved(hold, lambda store: _let_go(hold, store), hold.patience) and not hold.let_go:
+    hold.releasing.append(None)
+    try:
+        mine = await resolved(hold, lambda store: _let_go(hold, store), hold.patience)
+    finally:
+        hold.releasing.pop()
+    if not (mine or hold.let_go):
+        if hold.releasing:  # another thread's or task's is under way, and may be the one that was ours
+            return
         await _lose(hold)
     if hold.ending == "lost":
         raise _loss(hold)
+    hold.let_go = True
     _end(hold, "released", "released")
 
 
@@ -196,12 +204,13 @@ async def _ask(hold: Hold, until: float) -> Granted | Busy:
     queue_ms = math.ceil((until - began) * 1000) + TURN_MS if until > began and (wakes or hold.terms.fair) else 0
 
     async def word(store: LockStore) -> Granted | Busy:
-        hold.asking, hold.queued = True, hold.queued or queue_ms > 0
+        queued = hold.queued
+        hold.asking, hold.queued = True, queued or queue_ms > 0
         try:
             answer = await store.acquire(hold.terms, queue_ms, late=hold.late)
         except CacheUnavailable as error:
-            hold.late = hold.late or error.ambiguous
-            hold.asking = False
+            hold.late, hold.asking = hold.late or error.ambiguous, False
+            hold.queued = hold.queued if error.ambiguous else queued
             raise
         if isinstance(answer, Granted):
             hold.confirmed(began, hold.ttl_ms, answer.fence)  # from the first send: that one may have been the one
@@ -283,15 +292,20 @@ async def _lose(hold: Hold) -> None:
 
 async def _tell(hold: Hold, on_lost: Callable[[], object] | None) -> None:
     if on_lost:
+        hold.telling = True
         try:
             told: Any = on_lost()
             if inspect.isawaitable(told):
                 await told
         except Exception:
             logger.exception("on_lost raised; the lock %r is lost all the same", hold.name)
+        finally:
+            hold.telling = False
 
 
 def _end(hold: Hold, ending: Literal["released", "lost"], outcome: LockEnding) -> None:
+    if hold.ending:
+        return
     hold.ending = ending
     if hold.since > -math.inf:
         held = hold.context.clock.now() - hold.granted

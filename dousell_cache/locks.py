@@ -47,8 +47,8 @@ class _Held:
     """What the two faces of a held lock share."""
 
     def __init__(self, asking: Asking) -> None:
-        told = asking.on_lost
-        on_lost = None if told is None else lambda: told(self)
+        tell = asking.on_lost
+        on_lost = None if tell is None else lambda: tell(self)
         self._hold = Hold(asking.context(), asking.name, asking.terms, asking.patience, on_lost)
         self._bounds = asking.bounds
         self._process = os.getpid()
@@ -325,11 +325,22 @@ def _whoever() -> tuple[int, int]:
 
 
 def _newest(entered: dict[object, list[T]]) -> T:
-    return entered[_whoever()][-1]
+    return entered[_enterer(entered)][-1]
 
 
 def _forget_newest(entered: dict[object, list[T]]) -> None:
+    enterer = _enterer(entered)
+    entered[enterer].pop()
+    if not entered[enterer]:
+        del entered[enterer]
+
+
+def _enterer(entered: dict[object, list[T]]) -> object:
+    """Return who entered what is being left: the caller; else the only one, since frameworks may leave it elsewhere."""
     whoever = _whoever()
-    entered[whoever].pop()
-    if not entered[whoever]:
-        del entered[whoever]
+    if whoever in entered:
+        return whoever
+    if len(entered) != 1:
+        message = "a lock is left by somebody who did not enter it, and more than one did: let each make its own"
+        raise RuntimeError(message)
+    return next(iter(entered))

@@ -5,8 +5,7 @@ is made for a call, counts the commands that the call cost, and is dropped.
 """
 
 import math
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +25,6 @@ Versions = dict[str, str | None]
 """Tags and the versions they have now; None where there is none."""
 
 _NO_VERSIONS: Versions = {}
-_SCANNED_AT_ONCE = 1000
 
 
 class Found(NamedTuple):
@@ -70,6 +68,8 @@ class Server:
         reads: how plain reads get there: those that meet may travel together.
         insist: sends a command, given up after so many seconds if that is sooner than patience, even to a server that
             is taken for dead: what an invalidation, or the release of a lock, must at least try.
+        hurry: sends a command, given up after so many seconds, without that being held against the server: what a lock
+            asks for, while somebody waits at a button; ``insist=`` as above.
         ran: digests of the scripts that this process has run there.
         patience: seconds that a dead or slow server may cost one call before the origin is asked.
         now: returns monotonic seconds.
@@ -79,6 +79,7 @@ class Server:
     names: Names
     reads: Reads
     insist: Callable[..., Awaitable[Reply]]
+    hurry: Callable[..., Awaitable[Reply]]
     ran: set[str] = field(default_factory=set)
     patience: float = math.inf
     now: Callable[[], float] = float
@@ -90,25 +91,27 @@ class Store:
     Args:
         server: the server.
         deadline: when patience is over, in monotonic seconds; default never: each command has the port's own.
+        hurried: whether that is sooner than the server may take.
     """
 
-    __slots__ = ("_server", "commands", "deadline")
+    __slots__ = ("commands", "deadline", "hurried", "server")
 
-    def __init__(self, server: Server, deadline: float = math.inf) -> None:
-        self._server = server
+    def __init__(self, server: Server, deadline: float = math.inf, *, hurried: bool = False) -> None:
+        self.server = server
         self.commands = 0
         self.deadline = deadline
+        self.hurried = hurried
 
     @property
     def wakes(self) -> bool:
         """Tell whether a caller can be woken when another's load is over."""
-        return self._server.port.can_block
+        return self.server.port.can_block
 
     async def read(self, key: str, tags: tuple[str, ...] = (), timed: bool = False) -> Found:
         """Read an entry, with the versions of these tags, and with the time it has left if it matters."""
         if timed:
             return (await self.read_timed((key,), tags))[0]
-        server = self._server
+        server = self.server
         name = server.names.value(key)
         if not tags:
             try:  # as in _read, without the price of one more coroutine: this is the way of every hit
@@ -123,12 +126,12 @@ class Store:
 
     async def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read entries without their tags' versions or the time they have left."""
-        return await self._read(tuple(map(self._server.names.value, keys)))
+        return await self._read(tuple(map(self.server.names.value, keys)))
 
     async def read_timed(self, keys: tuple[str, ...], tags: tuple[str, ...]) -> list[Found]:
         """Read entries with the time they have left and the versions of these tags."""
-        names = {self._server.names.value(key): key for key in keys}
-        versions = {self._server.names.version(tag): tag for tag in tags}
+        names = {self.server.names.value(key): key for key in keys}
+        versions = {self.server.names.version(tag): tag for tag in tags}
         found: dict[str, tuple[bytes | None, int]] = {}
         current: Versions = {}
         for group in self._by_slot([*names, *versions]):
@@ -161,7 +164,7 @@ class Store:
             unwanted: the ending of the entry that will not do (see :func:`.entries.ending`); "" for none, "*" for any.
             falls_back: whether the caller has a value in hand if the origin is not to be asked now.
         """
-        names = self._server.names
+        names = self.server.names
         beside, apart = self._near_and_far(key, tags)
         versions = await self._versions(apart, token, versions_ms)
         reply = await self.run(
@@ -182,7 +185,7 @@ class Store:
             milliseconds: how long the entry is kept, or nobody is to try.
             stored: the entry.
         """
-        names = self._server.names
+        names = self.server.names
         beside, apart = self._near_and_far(lease.key, tuple(lease.versions))
         settled = await self.run(
             scripts.SETTLE,
@@ -202,18 +205,18 @@ class Store:
 
     async def renew(self, lease: Lease, lease_ms: int) -> bool:
         """Keep a lease for longer and return whether it was still there."""
-        return await self.run(scripts.RENEW, (self._server.names.lease(lease.key),), lease.token, lease_ms) == 1
+        return await self.run(scripts.RENEW, (self.server.names.lease(lease.key),), lease.token, lease_ms) == 1
 
     async def wait(self, key: str, load: Wait, seconds: float) -> None:
         """Wait until a load is over, at most so many seconds."""
-        bell = self._server.names.wake(key, load.token)
+        bell = self.server.names.wake(key, load.token)
         await self.block(seconds, "BLMOVE", bell, bell, "LEFT", "LEFT", seconds)
 
     async def put(
         self, values: Mapping[str, tuple[Entry[Any], int]], tags: tuple[str, ...], word: str, versions_ms: int
     ) -> None:
         """Store entries, each for its milliseconds, tagged with the versions now; loads under way are withdrawn."""
-        names = self._server.names
+        names = self.server.names
         for group in self._keys_by_slot(values):
             beside, apart = self._near_and_far(group[0], tags)
             known = await self._versions(apart, word, versions_ms)
@@ -244,27 +247,12 @@ class Store:
 
     async def move(self, tags: Iterable[str], word: str, *, soft: bool, insist: bool = False) -> None:
         """Give tags new versions, which withdraws every entry that carries the older ones."""
-        for group in self._by_slot(map(self._server.names.version, tags)):
+        for group in self._by_slot(map(self.server.names.version, tags)):
             await self.run(scripts.INVALIDATE_TAGS, tuple(group), word, TAGS_LIVE_MS, int(soft), insist=insist)
-
-    async def with_prefix(self, prefix: str) -> AsyncIterator[set[str]]:
-        """Yield keys that begin with a prefix, or are being loaded or stood in for: this scans all names there are."""
-        start = self._server.names.value(prefix)
-        pattern = f"*{_GLOB.sub(_ESCAPED, start)}*"
-        for node in await self._server.port.nodes():
-            cursor: Reply = b"0"
-            while True:
-                self.commands += 1
-                reply = await node.send("SCAN", bulk(cursor) or b"0", "MATCH", pattern, "COUNT", _SCANNED_AT_ONCE)
-                cursor, names = array(reply, 2)
-                found = {(name or b"").decode(errors="replace") for name in bulks(names)}
-                yield {key for name in found for key in self._server.names.keys(name, prefix)}
-                if cursor == b"0":
-                    break
 
     async def beside(self, key: str) -> tuple[bytes | None, bytes | None]:
         """Return who loads a key (a load's token, ``failed`` in a back-off, or None) and what may stand in for it."""
-        names = self._server.names
+        names = self.server.names
         holder, old = await self._read((names.lease(key), names.old(key)))
         return holder, old
 
@@ -279,7 +267,7 @@ class Store:
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits on the server."""
         try:
-            reply = await self._server.port.block(seconds, *command)
+            reply = await self.server.port.block(seconds, *command)
         except CacheError as error:
             self.commands += _sent(error)
             raise
@@ -287,12 +275,12 @@ class Store:
         return reply
 
     def _all_of(self, *keys: str) -> tuple[str, ...]:
-        names = self._server.names
+        names = self.server.names
         return tuple(name for key in keys for name in (names.value(key), names.lease(key), names.old(key)))
 
     async def _read(self, names: tuple[str, ...]) -> list[bytes | None]:
         try:
-            values, commands = await self._server.reads.read(names)
+            values, commands = await self.server.reads.read(names)
         except CacheError as error:
             self.commands += _sent(error)
             raise
@@ -302,7 +290,7 @@ class Store:
     async def _versions(self, tags: Sequence[str], word: str, versions_ms: int) -> Versions:
         """Read the versions of tags in other slots than the entry's, giving one to those that have none."""
         versions: Versions = {}
-        named = {self._server.names.version(tag): tag for tag in tags}
+        named = {self.server.names.version(tag): tag for tag in tags}
         for group in self._by_slot(named):
             now = await self.run(scripts.VERSIONS, tuple(group), word, versions_ms)
             versions |= _texts([named[name] for name in group], bulks(now))
@@ -310,22 +298,22 @@ class Store:
 
     def _near_and_far(self, key: str, tags: tuple[str, ...]) -> tuple[list[str], list[str]]:
         """Part the tags whose versions share the key's slot, which a script may touch, from the others."""
-        port, names = self._server.port, self._server.names
+        port, names = self.server.port, self.server.names
         slot = port.slot(names.value(key))
         beside = [tag for tag in tags if port.slot(names.version(tag)) == slot]
         return beside, [tag for tag in tags if tag not in beside]
 
     def _by_slot(self, names: Iterable[str]) -> list[list[str]]:
-        return by_slot(self._server.port, names)
+        return by_slot(self.server.port, names)
 
     def _keys_by_slot(self, keys: Iterable[str]) -> Iterable[list[str]]:
         """Group keys by the slot that their entries are in."""
-        named = {self._server.names.value(key): key for key in keys}
+        named = {self.server.names.value(key): key for key in keys}
         return [[named[name] for name in group] for group in self._by_slot(named)]
 
     async def run(self, script: Script, names: tuple[str, ...], *arguments: Argument, insist: bool = False) -> Reply:
         """Run a script: by its digest, unless the server is new to it."""
-        if script.sha in self._server.ran:
+        if script.sha in self.server.ran:
             try:
                 return await self._send("EVALSHA", script.sha, len(names), *names, *arguments, insist=insist)
             except CommandRefused as error:
@@ -333,13 +321,15 @@ class Store:
                     raise
         # Running a script also teaches it: the first time costs bytes, but no command more.
         reply = await self._send("EVAL", script.text, len(names), *names, *arguments, insist=insist)
-        self._server.ran.add(script.sha)
+        self.server.ran.add(script.sha)
         return reply
 
     async def _send(self, *command: Argument, insist: bool = False) -> Reply:
-        server = self._server
+        server = self.server
         try:
-            if insist:
+            if self.hurried:
+                reply = await server.hurry(self._left(), *command, insist=insist)
+            elif insist:
                 reply = await server.insist(self._left(), *command)
             elif self.deadline == math.inf:
                 reply = await server.port.send(*command)
@@ -352,7 +342,7 @@ class Store:
         return reply
 
     def _left(self) -> float:
-        left = self.deadline - self._server.now()
+        left = self.deadline - self.server.now()
         if left <= 0:
             message = "the patience of this call is over"
             raise CacheUnavailable(message, never_sent=True)
@@ -362,10 +352,6 @@ class Store:
 def _sent(error: CacheError) -> bool:
     """Tell whether the command that an error tells of was sent: not if the server is taken for dead."""
     return not (isinstance(error, CacheUnavailable) and error.never_sent)
-
-
-_GLOB = re.compile(r"[*?[\]\\]")
-_ESCAPED = r"\\\g<0>"
 
 
 def _leased(

@@ -32,8 +32,8 @@ _RENEWALS_A_TTL = 3
 _BLIND_SECONDS = 0.1  # a server looks for what has expired ten times a second
 _POLLS = (0.05, 0.1, 0.2, 0.4)
 _LAST_POLL = 0.5
-_LISTENS = (1.0, 2.0, 4.0)
-_LAST_LISTEN = 5.0
+_LISTENS = (1.0,)
+_LAST_LISTEN = 2.0  # whoever comes after a dead waiter is not rung when that one's turn ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,18 @@ def extension_ms(ttl: Ttl, min_ttl: float = MIN_TTL_SECONDS, max_ttl: float = MA
         ValueError: they are out of bounds.
     """
     return resolved(ttl, min_ttl=min_ttl, max_ttl=max_ttl).ttl_ms
+
+
+def checked_patience(seconds: float) -> float:
+    """Return what a dead server may cost a lock, if it can be.
+
+    Raises:
+        ValueError: it is no number of seconds up to a minute.
+    """
+    if isinstance(seconds, timedelta):
+        message = f"lock_patience must be seconds, not {seconds!r}"
+        raise ConfigurationError(message)
+    return _seconds("lock_patience", seconds, 0.001, 60.0)
 
 
 def checked_fence(fence: int) -> int:

@@ -7,6 +7,8 @@ from .hold import Hold
 from .locking import watch
 from .runner import run_blocking
 
+_LONGEST = 2  # patiences that a renewal may take, on a laden machine
+
 
 def _is_needed(hold: Hold) -> bool:
     return hold.terms.renew or hold.untold != [None]
@@ -37,8 +39,8 @@ class ThreadWatch:
         """End: nothing is sent any more once this has returned."""
         if self._stop and self._thread:
             self._stop.set()
-            if self._thread is not threading.current_thread() and self._thread.is_alive():  # ``on_lost`` may let go
-                self._thread.join()
+            if self._thread.is_alive() and not self._hold.telling:  # ``on_lost`` may take its time, or let go itself
+                self._thread.join(_LONGEST * self._hold.patience)
 
     def _run(self, stop: threading.Event) -> None:
         pause: float | None = 0.0
@@ -66,8 +68,8 @@ class TaskWatch:
     async def stop(self) -> None:
         """End: nothing is sent any more once this has returned."""
         self._stop.set()
-        if self._task and self._task is not asyncio.current_task():
-            await asyncio.wait({self._task})
+        if self._task and not self._hold.telling:  # ``on_lost`` may take its time, or let go itself
+            await asyncio.wait({self._task}, timeout=_LONGEST * self._hold.patience)
 
     async def _run(self) -> None:
         pause: float | None = 0.0

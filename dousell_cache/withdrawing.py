@@ -8,6 +8,7 @@ from .debts import Due, Withdrawal
 from .errors import CacheError, CacheUnavailable, CommandRefused
 from .events import Invalidation
 from .flights import INTERRUPTED, Flight, Landing
+from .scanning import with_prefix
 
 
 async def pay(call: Call) -> bool:
@@ -83,7 +84,7 @@ async def _withdraw(call: Call, withdrawal: Withdrawal, *, insist: bool) -> int:
     if withdrawal.prefix is not None:
         # Twice: what a load stores while the first scan runs may lie where it has been already.
         for _ in range(2):
-            async for keys in call.store.with_prefix(withdrawal.prefix):
+            async for keys in with_prefix(call.store, withdrawal.prefix):
                 withdrawn += await remove(keys, insist=insist)
     return withdrawn
 

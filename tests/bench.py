@@ -111,7 +111,9 @@ class Bench:
         self.chance = 0.0
         numbers = itertools.count()
         self.context = Context(
-            server=Server(self.port, Names(namespace), DirectReads(self.port), self.port.send_within),
+            server=Server(
+                self.port, Names(namespace), DirectReads(self.port), self.port.send_within, self.port.send_within
+            ),
             clock=self.clock,
             flights=ThreadFlights(),
             renewals=NoRenewals(),

@@ -104,7 +104,8 @@ CORE: dict[str, set[str]] = {
     "flights": {"errors", "events", "runner"},
     "renewals": {"runner"},
     "context": {"debts", "events", "flights", "near", "policy", "renewals", "store", "transport.port"},
-    "withdrawing": {"context", "debts", "errors", "events", "flights"},
+    "scanning": {"errors", "store", "transport.port", "transport.replies"},
+    "withdrawing": {"context", "debts", "errors", "events", "flights", "scanning"},
     "looking": {"context", "entries", "errors", "near", "store", "withdrawing"},
     "loading": {"context", "entries", "errors", "events", "flights", "looking", "pacing", "policy", "store"},
     "flows": {
@@ -198,6 +199,7 @@ PURE = {
     "pacing",
     "policy",
     "runner",
+    "scanning",
     "scripts",
     "signatures",
     "store",

@@ -192,7 +192,7 @@ def wait_for_a_dead_one(way: Way) -> list[float]:
     namespace = f"test-{uuid4().hex}:"
     of = Names(namespace)
     server = BlockingTcp(way.url, patience=5)
-    store = Store(Server(server, of, DirectReads(server), server.send_within))
+    store = Store(Server(server, of, DirectReads(server), server.send_within, server.send_within))
     with (
         watching(way.url) as monitor,
         connect(way.target, namespace=namespace, patience=5, ttl=60) as waiter,

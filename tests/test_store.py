@@ -11,6 +11,7 @@ from dousell_cache.errors import CacheUnavailable, CommandRefused
 from dousell_cache.keys import Names
 from dousell_cache.reads import DirectReads
 from dousell_cache.runner import run_blocking
+from dousell_cache.scanning import with_prefix
 from dousell_cache.store import Failed, Found, Lease, Server, Store, Wait
 from dousell_cache.transport.nowhere import BlockingNowhere
 from dousell_cache.transport.patience import Breaker, Guarded
@@ -272,7 +273,7 @@ def test_a_prefix_finds_what_is_there_and_what_is_loading(bench: Bench) -> None:
     lease(bench, "search:loading", "mine")
 
     async def found(prefix: str) -> set[str]:
-        return {key async for keys in bench.store.with_prefix(prefix) for key in keys}
+        return {key async for keys in with_prefix(bench.store, prefix) for key in keys}
 
     assert run_blocking(found("search:")) == {"search:1", "search:[x]*", "search:old", "search:loading"}
     assert run_blocking(found("search:[")) == {"search:[x]*"}
@@ -291,7 +292,7 @@ def test_a_key_of_another_kind_is_refused(bench: Bench) -> None:
 def test_a_command_without_an_answer_is_counted() -> None:
     """What was sent is counted, answered or not: it is what the call cost."""
     nowhere = BlockingNowhere()
-    store = Store(Server(nowhere, Names(""), DirectReads(nowhere), nowhere.send_within))
+    store = Store(Server(nowhere, Names(""), DirectReads(nowhere), nowhere.send_within, nowhere.send_within))
     with pytest.raises(CacheUnavailable):
         run_blocking(store.ping())
     assert store.commands == 1
@@ -300,7 +301,7 @@ def test_a_command_without_an_answer_is_counted() -> None:
 def test_a_command_that_was_not_sent_is_not_counted() -> None:
     """A cache that is taken for dead is sent nothing, so nothing is counted, a wait no more than the others."""
     guarded = Guarded(BlockingNowhere(), Breaker(failures=1), HandClock(), lambda _: None)
-    store = Store(Server(guarded, Names(""), DirectReads(guarded), guarded.send_within))
+    store = Store(Server(guarded, Names(""), DirectReads(guarded), guarded.send_within, guarded.send_within))
     with pytest.raises(CacheUnavailable):
         run_blocking(store.ping())
     for word in (store.ping(), store.wait("a", Wait("token", 3), 3)):

@@ -18,6 +18,9 @@ local function granted()
 end
 
 if holder == token then
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then -- the caller counts from this command, not from a late one
+        redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    end
     return granted()
 end
 if found[4] then

@@ -15,6 +15,7 @@ from ..policy import Policy, resolved
 from ..reads import DirectReads
 from ..renewals import Renew
 from ..store import Server as StoreServer
+from ..transport.port import Argument, Reply
 from .checkers import changes, reads
 from .world import Actor, Event, World
 
@@ -181,7 +182,7 @@ def writer_and_reader(withdrawal: Withdrawal, process: str = "") -> Actor:
 
 def _context(world: World, *, renewing: bool) -> Context:
     return Context(
-        server=StoreServer(world.port, Names(""), DirectReads(world.port), world.port.send_within),
+        server=StoreServer(world.port, Names(""), DirectReads(world.port), world.port.send_within, _hurry(world)),
         clock=world.clock,
         flights=ExploredFlights(world),
         renewals=OneRenewal(world) if renewing else NoRenewals(),
@@ -189,6 +190,13 @@ def _context(world: World, *, renewing: bool) -> Context:
         chance=world.chance,
         token=world.token,
     )
+
+
+def _hurry(world: World) -> Callable[..., Awaitable[Any]]:
+    async def send(seconds: float, *command: Argument, insist: bool = False) -> Reply:  # noqa: ARG001 - no breaker here
+        return await world.port.send_within(seconds, *command)
+
+    return send
 
 
 def _ignored(event: Emitted) -> None:

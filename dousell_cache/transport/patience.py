@@ -206,6 +206,32 @@ class Guarded:
             return await self.send_within(seconds, *command)
         return await self._watched(self._admitted(always=True), self._port.send_within(seconds, *command))
 
+    async def send_briefly(self, seconds: float, *command: Argument, insist: bool = False) -> Reply:
+        """Send one command, given up sooner than patience would: if that is all that happens, it is nobody's failure.
+
+        Args:
+            seconds: when it is given up.
+            command: the command.
+            insist: send it even while the breaker is open.
+        """
+        breaker, started = self._breaker, self._clock.now()
+        ticket = breaker.ticket if breaker.calm else self._admitted(always=insist)
+        try:
+            reply = await self._port.send_within(seconds, *command)
+        except CacheUnavailable as error:
+            waited = self._clock.now() - started
+            if not seconds <= waited < self._port.patience:  # it failed by itself, or had all the time it may take
+                self._ended(ticket, error)
+            elif ticket.is_probe:
+                self._tell(breaker.abandoned(ticket, self._clock.now()))
+            raise
+        except BaseException as error:
+            self._ended(ticket, error)
+            raise
+        if not breaker.calm:
+            self._tell(breaker.succeeded())
+        return reply
+
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits on the server; it never is the one that tries a dead cache, nor speaks against one.
 
