@@ -21,6 +21,7 @@ from .errors import (
 )
 from .loading import skip
 from .lock_outcomes import LockOutcome
+from .locks import AsyncHeld, AsyncLock, Held, Lock
 from .near import NearOptions
 
 __version__ = "0.1.0"
@@ -28,12 +29,16 @@ __version__ = "0.1.0"
 __all__ = [
     "MISSING",
     "AsyncCache",
+    "AsyncHeld",
+    "AsyncLock",
     "Cache",
     "CacheError",
     "CacheUnavailable",
     "ConfigurationError",
     "EncodingError",
     "Environment",
+    "Held",
+    "Lock",
     "LockBusy",
     "LockLost",
     "LockOutcome",

@@ -17,6 +17,7 @@ __all__ = [
     "Counters",
     "Event",
     "Invalidation",
+    "LockAnswer",
     "LockAsked",
     "LockEnded",
     "LockEnding",
@@ -92,19 +93,22 @@ class Invalidation(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+LockAnswer = Literal["granted", "busy", "unavailable", "abandoned"]
+
+
 class LockAsked(msgspec.Struct, frozen=True):
     """Somebody asked for a lock, and was told.
 
     Args:
         name: the lock's.
-        outcome: ``unavailable``: nobody could say.
+        outcome: ``unavailable``: nobody could say; ``abandoned``: the caller was cancelled or interrupted.
         seconds: time from the call to that, waiting included.
         commands: commands sent to the server for it.
         fence: the fence of this grant; 0 without one.
     """
 
     name: str
-    outcome: Literal["granted", "busy", "unavailable"]
+    outcome: LockAnswer
     seconds: float
     commands: int
     fence: int = 0

@@ -15,7 +15,7 @@ from .environments import Environment
 from .errors import ConfigurationError
 from .events import Counters, Observer, Observers, Read, Tally
 from .flights import Flights
-from .keys import Names
+from .keys import Names, hash_tag
 from .loading import Asked
 from .locks import Asking
 from .near import ABSENT, NearCache, NearOptions
@@ -61,7 +61,7 @@ class LockOptions(TypedDict, total=False):
 
     Args:
         renew: whether it is extended, a third of its ttl after the other, as long as it is held; default no, so that a
-            body that hangs does not keep it for ever.
+            body that hangs, or whoever forgets to release what ``acquire()`` returned, does not keep it for ever.
         fair: whether it lets those pass who already wait, also when it has just come free by itself, and also over
             REST; default no.
         on_lost: called once with what is held, as soon as it is known to be lost: by a renewal, or because its time is
@@ -291,7 +291,10 @@ class Face:
             raise ConfigurationError(message)
         bounds = options.get("min_ttl", MIN_TTL_SECONDS), options.get("max_ttl", MAX_TTL_SECONDS)
         terms = resolved_terms(ttl, wait, options.get("renew", False), options.get("fair", False), *bounds)
-        return Asking(self._now, checked_key(name, "lock"), terms, self._defaults.lock_patience, bounds, on_lost)
+        if hash_tag(self._namespace + checked_key(name, "lock")) == (self._namespace + name)[1:-1]:
+            message = f"the lock {name!r} would be the same as {name[1:-1]!r}: a name must be more than a hash tag"
+            raise ConfigurationError(message)
+        return Asking(self._now, name, terms, self._defaults.lock_patience, bounds, on_lost)
 
     def _now(self) -> Context:
         return self._context

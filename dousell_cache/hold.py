@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 from .context import Context
 from .errors import CacheUnavailable, CommandRefused, LockUnavailable
+from .events import LockAnswer
 from .lock_store import LockStore
 from .terms import ASKS, Terms, retry_pause, validity
 
@@ -44,6 +45,7 @@ class Hold:
         "telling",
         "terms",
         "token",
+        "told",
         "ttl_ms",
         "until",
         "untold",
@@ -64,7 +66,8 @@ class Hold:
         self.ttl_ms = terms.ttl_ms
         self.fence = 0
         self.commands = 0
-        self.asked = 0  # commands that taking it cost
+        self.asked: LockAnswer = "abandoned"
+        self.told = 0  # commands that observers know of
         self.began = self.granted = context.clock.now()
         self.since = self.until = -math.inf  # when the ttl began to count, and when belief ends; never yet
         self.ending: Literal["", "released", "lost"] = ""
@@ -82,7 +85,7 @@ class Hold:
 
     def confirmed(self, sent: float, ttl_ms: int, fence: int) -> None:
         """Believe in a grant or an extension; the server, too, only ever moves an end outwards."""
-        self.ttl_ms, self.fence = ttl_ms, max(self.fence, fence)
+        self.ttl_ms, self.fence = max(self.ttl_ms, ttl_ms), max(self.fence, fence)
         self.until = max(self.until, sent + validity(ttl_ms))
         self.since = max(self.since, sent)
 

@@ -1,4 +1,7 @@
-"""The words of locks: acquire, extend, release, holds, listen. Each is one command, of one acquisition."""
+"""The words of locks: acquire, extend, release, holds, listen. Each is one command, of one acquisition.
+
+What concerns a lock that is held is sent even to a server that is taken for dead: it cannot wait for the next try.
+"""
 
 import math
 from typing import NamedTuple
@@ -67,7 +70,7 @@ class LockStore:
         names = self._names
         above = "" if fence_above is None else fence_above
         reply = await self.store.run(
-            scripts.EXTEND, (names.lock, names.fence), self._token, ttl_ms, FENCES_LIVE_MS, above
+            scripts.EXTEND, (names.lock, names.fence), self._token, ttl_ms, FENCES_LIVE_MS, above, insist=True
         )
         return None if reply is None else integer(reply)
 
@@ -89,7 +92,7 @@ class LockStore:
 
     async def holds(self) -> bool:
         """Ask whether the lock is still this token's."""
-        return bulk(await self.store.send("GET", self._names.lock)) == self._token.encode()
+        return bulk(await self.store.send("GET", self._names.lock, insist=True)) == self._token.encode()
 
     async def listen(self, seconds: float) -> bool:
         """Wait so many seconds to be woken, and return whether that happened."""

@@ -33,19 +33,22 @@ logger = logging.getLogger("dousell_cache")
 async def acquire(hold: Hold) -> None:
     """Take the lock, waiting for it as long as the terms say.
 
+    Whatever it raises, :func:`leave` is to follow.
+
     Raises:
         LockBusy: somebody else has it.
         LockUnavailable: nobody could say who has it.
     """
-    clock = hold.context.clock
     try:
         await _acquire(hold, hold.began + hold.terms.wait)
-    except (LockBusy, LockUnavailable) as error:
-        outcome: Literal["busy", "unavailable"] = "busy" if isinstance(error, LockBusy) else "unavailable"
-        hold.context.emit(LockAsked(hold.name, outcome, clock.now() - hold.began, hold.commands))
+    except LockBusy:
+        hold.asked = "busy"
         raise
-    hold.granted, hold.asked = clock.now(), hold.commands
-    hold.context.emit(LockAsked(hold.name, "granted", hold.granted - hold.began, hold.commands, hold.fence))
+    except LockUnavailable:
+        hold.asked = "unavailable"
+        raise
+    hold.asked = "granted"
+    _tell_asked(hold)
 
 
 async def extend(hold: Hold, ttl_ms: int, fence_above: int | None = None) -> None:
@@ -152,6 +155,8 @@ async def leave(hold: Hold, *, briefly: bool = False) -> None:
             await resolved(hold, lambda store: _let_go(hold, store), patience)
             outcome = "released"
         _end(hold, "released", outcome)
+    if hold.asked != "granted":
+        _tell_asked(hold)
 
 
 async def watch(hold: Hold) -> float | None:
@@ -178,6 +183,12 @@ async def watch(hold: Hold) -> float | None:
     except LockUnavailable:
         return min(renewal_pause(hold.ttl_ms) / 4, hold.remaining())
     return renewal_pause(hold.ttl_ms)
+
+
+def _tell_asked(hold: Hold) -> None:
+    seconds = hold.context.clock.now() - hold.began
+    hold.context.emit(LockAsked(hold.name, hold.asked, seconds, hold.commands, hold.fence))
+    hold.granted, hold.told = hold.context.clock.now(), hold.commands
 
 
 async def _acquire(hold: Hold, until: float) -> None:
@@ -309,4 +320,4 @@ def _end(hold: Hold, ending: Literal["released", "lost"], outcome: LockEnding) -
     hold.ending = ending
     if hold.since > -math.inf:
         held = hold.context.clock.now() - hold.granted
-        hold.context.emit(LockEnded(hold.name, outcome, held, hold.commands - hold.asked, hold.fence))
+        hold.context.emit(LockEnded(hold.name, outcome, held, hold.commands - hold.told, hold.fence))

@@ -185,7 +185,7 @@ class Lock:
         self._entered: dict[object, list[Held]] = {}
 
     def acquire(self) -> Held:
-        """Take the lock, for whoever lets go of it by hand.
+        """Take the lock, for whoever lets go of it by hand; with ``renew=True`` it is kept until then.
 
         Raises:
             LockBusy: somebody else has it, and did for all of ``wait``.
@@ -238,7 +238,7 @@ class AsyncHeld(_Held):
     async def release(self) -> None:
         """Let go of the lock; see :meth:`Held.release`. Cancelled, it lets go first."""
         hold = self._checked()
-        await _shielded(self._let_go(locking.release(hold)))
+        await _shielded(lambda: self._let_go(locking.release, hold))
 
     async def take(self) -> Self:
         """Take the lock: what made this does it."""
@@ -246,7 +246,8 @@ class AsyncHeld(_Held):
             await locking.acquire(self._hold)
             self._watch.start()
         except BaseException as error:
-            await _shielded(self.abandon(briefly=isinstance(error, LockUnavailable)))
+            briefly = isinstance(error, LockUnavailable)
+            await _shielded(lambda: self.abandon(briefly=briefly))
             raise
         return self
 
@@ -256,9 +257,9 @@ class AsyncHeld(_Held):
             await self._watch.stop()
             await locking.leave(self._hold, briefly=briefly)
 
-    async def _let_go(self, flow: Coroutine[Any, Any, None]) -> None:
+    async def _let_go(self, flow: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         await self._watch.stop()
-        await flow
+        await flow(*arguments)
 
     async def __aenter__(self) -> Self:
         return self
@@ -267,7 +268,7 @@ class AsyncHeld(_Held):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._was_forked(error):
-            await _shielded(self._let_go(locking.finish(self._hold, error)))
+            await _shielded(lambda: self._let_go(locking.finish, self._hold, error))
 
 
 class AsyncLock:
@@ -302,20 +303,24 @@ class AsyncLock:
         return f"AsyncLock({self._asking.name!r})"
 
 
-async def _shielded(flow: Coroutine[Any, Any, None]) -> None:
-    """Finish a flow whatever becomes of its caller, who learns of its own cancellation afterwards."""
-    task = asyncio.ensure_future(flow)
+async def _shielded(flow: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Finish a flow whatever becomes of its caller, who learns of its own cancellation afterwards.
+
+    Where every task there is gets cancelled, the flow's does too, and it is begun anew, once.
+    """
     cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    failure = None if task.cancelled() else task.exception()
-    if cancelled:
-        raise cancelled
-    if failure:
-        raise failure
+    for _ in range(2):
+        task = asyncio.ensure_future(flow())
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if not task.cancelled():
+            break
+    if cancelled or task.cancelled():
+        raise cancelled or asyncio.CancelledError
+    task.result()
 
 
 def _whoever() -> tuple[int, int]:

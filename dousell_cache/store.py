@@ -260,9 +260,9 @@ class Store:
         """Make sure that a server answers."""
         await self._send("PING")
 
-    async def send(self, *command: Argument) -> Reply:
+    async def send(self, *command: Argument, insist: bool = False) -> Reply:
         """Send a command of another vocabulary: that of locks."""
-        return await self._send(*command)
+        return await self._send(*command, insist=insist)
 
     async def block(self, seconds: float, *command: Argument) -> Reply:
         """Send a command that waits on the server."""
