@@ -25,6 +25,7 @@ class Hold:
     """
 
     __slots__ = (
+        "answered",
         "asked",
         "asking",
         "began",
@@ -67,7 +68,8 @@ class Hold:
         self.fence = 0
         self.commands = 0
         self.asked: LockAnswer = "abandoned"
-        self.told = 0  # commands that observers know of
+        self.answered = False  # observers know how the asking ended
+        self.told = 0  # commands that they know of
         self.began = self.granted = context.clock.now()
         self.since = self.until = -math.inf  # when the ttl began to count, and when belief ends; never yet
         self.ending: Literal["", "released", "lost"] = ""

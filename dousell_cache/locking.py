@@ -155,8 +155,7 @@ async def leave(hold: Hold, *, briefly: bool = False) -> None:
             await resolved(hold, lambda store: _let_go(hold, store), patience)
             outcome = "released"
         _end(hold, "released", outcome)
-    if hold.asked != "granted":
-        _tell_asked(hold)
+    _tell_asked(hold)
 
 
 async def watch(hold: Hold) -> float | None:
@@ -186,6 +185,9 @@ async def watch(hold: Hold) -> float | None:
 
 
 def _tell_asked(hold: Hold) -> None:
+    if hold.answered:
+        return
+    hold.answered = True
     seconds = hold.context.clock.now() - hold.began
     hold.context.emit(LockAsked(hold.name, hold.asked, seconds, hold.commands, hold.fence))
     hold.granted, hold.told = hold.context.clock.now(), hold.commands
