@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -21,12 +21,15 @@ from dousell_cache.testing import (
     NobodyStuck,
     Scenario,
     Server,
+    Told,
+    Violation,
     World,
     explore,
     private_server,
     replay,
     without,
 )
+from dousell_cache.testing.checkers import OVER
 from dousell_cache.testing.model import Model
 from dousell_cache.testing.scenario import unchanged
 from dousell_cache.testing.states import Move, State, Taken
@@ -226,6 +229,127 @@ def test_keys_grow_old_when_told_to(server: Server) -> None:
     scenario = Scenario("ageing", (Actor("a", looks),), faults=NO_FAULTS, ages=lambda _, __: 30_000)
     assert explore(scenario, server).schedules == 2
     assert replay(scenario, server, "1-g0-1").lines[1:] == ("a grows old", "a sends PTTL a → 30000; a has 30000")
+
+
+@pytest.mark.parametrize("preemptions", [None, 1])
+def test_who_polls_with_several_commands_waits_for_ever_too(server: Server, preemptions: int | None) -> None:
+    """Two waiters that listen to a bell and then ask, again and again, are found out when nothing will ever come."""
+
+    async def waits(world: World) -> None:
+        while await world.port.send("EXISTS", "lock"):
+            await world.port.block(1.0, "BLPOP", "bell", 1)
+
+    scenario = Scenario(
+        "no end",
+        (Actor("a", waits), Actor("b", waits)),
+        faults=NO_FAULTS,
+        setup=(("SET", "lock", "nobody's"),),
+        can_block=True,
+        preemptions=preemptions,
+    )
+    (story,) = explore(scenario, server).violations
+    assert story.problem == "a and b wait for ever"
+    assert not explore(replace(scenario, setup=(("SET", "lock", "c", "PX", 1000),)), server).violations
+
+
+def test_a_bound_on_interruptions_makes_nobody_wait(server: Server) -> None:
+    """Whoever could go on, but for the bound, does not wait: nothing ends by itself meanwhile."""
+
+    async def waits(world: World) -> None:
+        while await world.port.send("EXISTS", "lock"):
+            await world.port.block(1.0, "BLPOP", "bell", 1)
+
+    async def keeps(world: World) -> None:
+        for _ in range(3):
+            await world.port.send("PEXPIRE", "lock", 1000)
+        await world.port.send("DEL", "lock")
+
+    class NothingEnds:
+        first = None
+
+        def see(self, state: None, told: Told) -> None:
+            if told.what == "expires":
+                raise Violation("it was to be deleted")
+            return state
+
+    actors = (Actor("keeper", keeps), Actor("waiter", waits))
+    setup = (("SET", "lock", "keeper's", "PX", 1000),)
+    for bound in (0, 1, 2, None):
+        scenario = Scenario("kept", actors, (NothingEnds(),), NO_FAULTS, setup=setup, can_block=True, preemptions=bound)
+        assert explore(scenario, server).violations == ()
+
+
+class Ended:
+    """Remembers nothing, and objects to keys that are left when all is over."""
+
+    first = None
+
+    def see(self, state: None, told: Told) -> None:
+        """Follow one event."""
+        if told.what == OVER and told.value:
+            raise Violation(f"{told.value} left")
+        return state
+
+
+def test_a_late_command_may_come_at_any_step(server: Server) -> None:
+    """A command that got no answer is executed at any later step, even when all is over; a story tells when."""
+
+    async def writes(world: World) -> None:
+        with suppress(CacheUnavailable):
+            await world.port.send("SET", "k", 1)
+        await world.port.send("DEL", "k")
+
+    scenario = Scenario("late", (Actor("a", writes),), (Ended(),), Faults(1, 0, 0, 0, 0, 0, late=1))
+    result = explore(scenario, server)
+    (story,) = result.violations
+    assert result.schedules == 4  # never, or late for the first or the second command; if for the first, on two sides
+    assert story.schedule == "1>-1-l0"
+    assert story.lines == (
+        "a sends SET k 1 → late, and given up",
+        "a sends DEL k → 0",
+        "what was late arrives: SET k 1 → OK",
+    )
+
+
+def test_a_flow_may_be_interrupted(server: Server) -> None:
+    """A flow that is interrupted cleans up, and its command may still arrive."""
+
+    async def holds(world: World) -> None:
+        try:
+            await world.port.send("SET", "k", 1)
+        finally:
+            await world.port.send("DEL", "k")
+
+    scenario = Scenario("interrupted", (Actor("a", holds),), (Ended(),), Faults(1, 0, 0, 0, 0, 0, interrupts=1))
+    (story,) = explore(scenario, server).violations
+    assert story.lines == (
+        "a sends SET k 1 → late, and interrupted",
+        "a sends DEL k → 0; a raises Interrupted",
+        "what was late arrives: SET k 1 → OK",
+    )
+
+
+def test_a_crash_leaves_what_it_leaves(server: Server) -> None:
+    """When somebody crashed, nothing is said of what is left behind."""
+
+    async def holds(world: World) -> None:
+        await world.port.send("SET", "k", 1)
+        await world.port.send("DEL", "k")
+
+    scenario = Scenario("crash", (Actor("a", holds),), (Ended(),), Faults(1, 0, 0, crashes=1, lost=0, refused=0))
+    assert explore(scenario, server).violations == ()
+
+
+def test_a_command_may_be_rewritten_on_its_way(server: Server) -> None:
+    """What reads the server's time can read something that is the same in every run."""
+
+    async def looks(world: World) -> None:
+        script = "local time = redis.call('TIME'); return time[1]"
+        world.tell(f"reads {await world.port.send('EVAL', script, 0)!r}")
+
+    rewrite = without("redis.call('TIME')", "{redis.call('INCR', 'time')}")
+    scenario = Scenario("time", (Actor("a", looks), Actor("b", looks)), faults=NO_FAULTS, rewrite=rewrite)
+    assert [line.rpartition("; ")[2] for line in replay(scenario, server, "2-1").lines] == ["b reads 1", "a reads 2"]
 
 
 def test_fewer_interruptions_are_fewer_schedules(server: Server) -> None:

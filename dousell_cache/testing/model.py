@@ -4,18 +4,22 @@ from collections.abc import Callable, Hashable, Iterator
 from itertools import product
 from typing import NamedTuple
 
-from .checkers import Violation
-from .replays import BEGIN, CRASHED, DONE, UNAVAILABLE, Histories, Word
+from .checkers import OVER, Violation
+from .replays import BEGIN, CRASHED, DONE, INTERRUPTED, UNAVAILABLE, Histories, Word
 from .scenario import Scenario
 from .server_state import Key, Server
 from .states import (
     AGING,
+    ARRIVAL,
     CRASH,
     END,
     EVICTION,
     EXPIRY,
+    INTERRUPT,
     KEY_WORDS,
+    LATE,
     LOST,
+    ON_THE_WAY,
     REFUSED,
     STEP,
     Move,
@@ -25,6 +29,8 @@ from .states import (
     paid,
 )
 from .world import Command, Request, Send, Told, Visit, Wait, as_bytes
+
+_LONGEST_POLL = 8  # steps
 
 
 class _Opened(NamedTuple):
@@ -48,6 +54,7 @@ class Model:
         self.histories = Histories(scenario.processes(), polls=scenario.polls, can_block=scenario.can_block)
         self.mutated = 0
         self._mutate = mutate
+        self._sent: dict[Send, Command] = {}  # what became of each
         data = 0
         for command in scenario.setup:
             _, data = server.run(data, tuple(as_bytes(argument) for argument in command))
@@ -61,9 +68,13 @@ class Model:
     def successors(self, state: State) -> list[tuple[Move, Taken]]:
         """Return what can happen next and where it leads; nothing, when everybody is done or has crashed."""
         if all(history < 0 for history in state.histories):
-            return []
+            return [(move, self._arrived(state, move)) for move in self._arrivals(state)]
         found = [(move, self.take(state, move)) for move in self._moves(state)]
-        if any(move.process >= 0 and move.kind == STEP and taken.state != state for move, taken in found):
+        alive = (process for process, history in enumerate(state.histories) if history >= 0)
+        if state.late or not all(self._may_run(state, process) for process in alive):
+            return found
+        steps = ((move, taken) for move, taken in found if move.process >= 0 and move.kind == STEP)
+        if any(self._gets_on(state, move, taken) for move, taken in steps):
             return found
         return found + self._as_time_passes(state)
 
@@ -71,11 +82,26 @@ class Model:
         """Return where a move leads."""
         if move.key is not None:
             return self._key_taken(state, move, move.key)
+        if move.late is not None:
+            return self._arrived(state, move)
         state = paid(state, move)
         if move.kind == CRASH:
             flying = tuple(answer for answer in state.flying if answer[0] != move.process)
             return Taken(self._with_history(state._replace(flying=flying), move.process, CRASHED))
         return self._step(self._switched(state, move.process), move)
+
+    def _gets_on(self, state: State, move: Move, taken: Taken) -> bool:
+        """Tell whether a step leads anywhere: a poll of a few commands comes back to where it was."""
+        for _ in range(_LONGEST_POLL):
+            if _where(taken.state) == _where(state):
+                return False
+            history = taken.state.histories[move.process]
+            if taken.problem is not None or history < 0 or not self.histories.has_slept(history):
+                return True
+            if not self.histories.pause(history).ready[move.task]:
+                return True
+            taken = self.take(taken.state, move)
+        return True
 
     def _moves(self, state: State) -> Iterator[Move]:
         for process, history in enumerate(state.histories):
@@ -85,6 +111,11 @@ class Model:
                 yield Move(f"{process + 1}{CRASH}", CRASH, process)
         for index, key in enumerate(self.server.keys(state.data)):
             yield from self._key_moves(state, index, key)
+        yield from self._arrivals(state)
+
+    def _arrivals(self, state: State) -> Iterator[Move]:
+        for index, command in enumerate(state.late):
+            yield Move(f"{ARRIVAL}{index}", ARRIVAL, late=command)
 
     def _steps(self, state: State, process: int) -> Iterator[Move]:
         pause = self.histories.pause(state.histories[process])
@@ -96,7 +127,7 @@ class Model:
             elif pause.ready[task]:
                 yield Move(code, STEP, process, task)
                 if isinstance(self._opened(state, process, task).request, Send):
-                    kinds = (kind for kind in (LOST, REFUSED) if left(state.faults, kind))
+                    kinds = (kind for kind in ON_THE_WAY if left(state.faults, kind))
                     yield from (Move(code + kind, kind, process, task) for kind in kinds)
 
     def _key_moves(self, state: State, index: int, key: Key) -> Iterator[Move]:
@@ -177,10 +208,25 @@ class Model:
             return state._replace(origin=origin), answer, (Told(name, request.label, answer),)
         if move.kind == REFUSED:
             return state, UNAVAILABLE, ()
-        command = self._mutate(request.command)
-        self.mutated += command != request.command
-        answer, data = self.server.run(state.data, command)
-        return state._replace(data=data), UNAVAILABLE if move.kind == LOST else answer, ()
+        if move.kind in (LATE, INTERRUPT):
+            state = state._replace(late=(*state.late, request))
+            return state, UNAVAILABLE if move.kind == LATE else INTERRUPTED, ()
+        state, answer = self._run(state, request)
+        return state, UNAVAILABLE if move.kind == LOST else answer, ()
+
+    def _arrived(self, state: State, move: Move) -> Taken:
+        late = list(state.late)
+        request = late.pop(int(move.code.removeprefix(ARRIVAL)))
+        state, answer = self._run(state._replace(late=tuple(late)), request)
+        return self._seen(state, (), request, answer)
+
+    def _run(self, state: State, request: Send) -> tuple[State, Hashable]:
+        if request not in self._sent:
+            rewritten = self.scenario.rewrite(request.command)
+            self._sent[request] = self._mutate(rewritten)
+            self.mutated += self._sent[request] != rewritten
+        answer, data = self.server.run(state.data, self._sent[request])
+        return state._replace(data=data), answer
 
     def _answered(
         self, state: State, move: Move, request: Request | Word, answer: Hashable, told: tuple[Told, ...]
@@ -193,12 +239,17 @@ class Model:
         self, state: State, told: tuple[Told, ...], request: Request | Word | None = None, answer: Hashable = None
     ) -> Taken:
         checks = list(state.checks)
-        for one, (index, checker) in product(told, enumerate(self.scenario.checkers)):
+        for one, (index, checker) in product((*told, *self._over(state)), enumerate(self.scenario.checkers)):
             try:
                 checks[index] = checker.see(checks[index], one)
             except Violation as violation:
                 return Taken(state, request, answer, told, str(violation), index)
         return Taken(state._replace(checks=tuple(checks)), request, answer, told)
+
+    def _over(self, state: State) -> tuple[Told, ...]:
+        if state.late or any(history != DONE for history in state.histories):
+            return ()
+        return (Told("", OVER, tuple(key.name.decode(errors="replace") for key in self.server.keys(state.data))),)
 
     def _with_history(self, state: State, process: int, history: int) -> State:
         histories = list(state.histories)
@@ -220,3 +271,7 @@ class Model:
         if self.scenario.preemptions is None:
             return state
         return state._replace(last=process, interruptions=state.interruptions + self._interrupts(state, process))
+
+
+def _where(state: State) -> tuple[object, ...]:
+    return state[:-2]  # who moved last does not matter

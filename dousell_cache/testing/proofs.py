@@ -9,7 +9,6 @@ from ..policy import resolved
 from ..scripts import INVALIDATE_TAGS, LEASE, READ, RENEW, SET, SETTLE, SOFTEN, VERSIONS
 from .checkers import FreshAfterInvalidation, MostLoads, NobodyStuck, OwnChanges
 from .explorer import NOTHING_OFF
-from .explorer import replay as replay_in
 from .guards import (
     COMPARES,
     DEBT,
@@ -37,9 +36,8 @@ from .production import (
     writer,
     writer_and_reader,
 )
-from .proving import Proof
+from .proving import Proof, run_again
 from .scenario import NO_FAULTS, Faults, Scenario
-from .server_state import private_server
 from .story import Story
 
 _SCRIPTS = {
@@ -65,10 +63,7 @@ def replay(name: str, schedule: str, control: str = NOTHING_OFF.name) -> Story:
         schedule: as a story shows it.
         control: the guard that was switched off.
     """
-    proof = PROOFS[name]
-    controls = {one.name: one for one in (NOTHING_OFF, *proof.controls)}
-    with private_server() as server:
-        return replay_in(proof.scenario, server, schedule, control=controls[control])
+    return run_again(PROOFS[name], schedule, control)
 
 
 def _scenario(name: str, *actors: Any, **options: Any) -> Scenario:

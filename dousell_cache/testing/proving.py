@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .explorer import Exploration, explore
+from .explorer import NOTHING_OFF, Exploration, explore, replay
 from .scenario import Control, Scenario
-from .server_state import Server
+from .server_state import Server, private_server
+from .story import Story
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,16 @@ def prove(proof: Proof, server: Server) -> Proved:
         control.name: explore(proof.scenario, server, control=control, first_only=True) for control in proof.controls
     }
     return Proved(exploration, caught)
+
+
+def run_again(proof: Proof, schedule: str, control: str = NOTHING_OFF.name) -> Story:
+    """Run one schedule of a proof again, on a server of its own.
+
+    Args:
+        proof: the proof.
+        schedule: as a story shows it.
+        control: the name of the guard that was switched off.
+    """
+    controls = {one.name: one for one in (NOTHING_OFF, *proof.controls)}
+    with private_server() as server:
+        return replay(proof.scenario, server, schedule, control=controls[control])

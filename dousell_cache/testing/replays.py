@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..errors import CacheError, CacheUnavailable, refusal
-from .world import Actor, Nap, Process, Request, Told, Wait, World
+from .world import Actor, Interrupted, Nap, Process, Request, Told, Wait, World
 
 _MOST_NAPS = 10_000
 _MOST_PAUSED = 5_000  # at some 10 KB each
@@ -29,6 +29,7 @@ class Word:
 
 BEGIN: Final = Word("BEGIN")
 UNAVAILABLE: Final = Word("UNAVAILABLE")
+INTERRUPTED: Final = Word("INTERRUPTED")
 DONE: Final = -1
 CRASHED: Final = -2
 
@@ -106,7 +107,9 @@ class Replay:
             self._nap(task, task.flow)
         except StopIteration:
             task.request = task.flow = None
-        except task.may_raise as error:
+        except BaseException as error:
+            if not isinstance(error, (*task.may_raise, Interrupted)):
+                raise
             task.request = task.flow = None
             self._process.told.append(Told(task.name, "raises", type(error).__name__))
 
@@ -145,6 +148,8 @@ def _given(flow: Coroutine[Any, Any, object], answer: Hashable) -> Any:
         return flow.send(None)
     if answer is UNAVAILABLE:
         return flow.throw(CacheUnavailable("no answer from the server"))
+    if answer is INTERRUPTED:
+        return flow.throw(Interrupted())
     if isinstance(answer, Refusal):
         return flow.throw(refusal(answer.message, answer.message))
     return flow.send(_thawed(answer))
@@ -185,6 +190,10 @@ class Histories:
     def pause(self, history: int) -> Pause:
         """Return where a history leads."""
         return self._records[history].pause
+
+    def has_slept(self, history: int) -> bool:
+        """Tell whether a process has slept before."""
+        return bool(self._records[history].naps)
 
     def extend(self, history: int, task: int, answer: Hashable) -> Extended:
         """Return the history with one answer more: DONE if nothing is left to do."""

@@ -19,6 +19,9 @@ class Faults(NamedTuple):
         crashes: a process is never heard of again.
         lost: a command is executed, and its reply lost.
         refused: a command is not executed, and its caller cannot tell that from a lost reply.
+        late: a command gets no answer, and is executed at any later step; by default never.
+        interrupts: a flow is interrupted, as by Ctrl-C or a cancellation, while its command is on its way, which is
+            executed at any later step; by default never.
     """
 
     total: int = 1
@@ -27,6 +30,8 @@ class Faults(NamedTuple):
     crashes: int = 1
     lost: int = 1
     refused: int = 1
+    late: int = 0
+    interrupts: int = 0
 
 
 ONE_FAULT = Faults()
@@ -36,6 +41,11 @@ NO_FAULTS = Faults(0)
 def any_key(key: str) -> bool:  # noqa: ARG001 - a predicate's signature
     """Accept every key."""
     return True
+
+
+def unchanged(command: Command) -> Command:
+    """Return the command: as it is."""
+    return command
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Scenario:
             standing still. Raise it to see flows give up.
         preemptions: how often a flow that could go on may be interrupted; None: in every way there is.
         can_block: whether the ports offer ``block``.
+        rewrite: what becomes of every command on its way to the server: for a script that reads the time, say, of which
+            no two runs have the same.
         scripts: names of Lua scripts by their text, for stories.
         again: how stories say they are run again; ``{schedule}`` and ``{control}`` are filled in.
     """
@@ -76,6 +88,7 @@ class Scenario:
     polls: int = 1
     preemptions: int | None = None
     can_block: bool = False
+    rewrite: Callable[[Command], Command] = unchanged
     scripts: Mapping[str, str] = field(default_factory=dict)
     again: str = "replay(scenario, server, {schedule!r})"
 
@@ -85,11 +98,6 @@ class Scenario:
         for actor in self.actors:
             found.setdefault(actor.process or actor.name, []).append(actor)
         return list(found.items())
-
-
-def unchanged(command: Command) -> Command:
-    """Return the command: nothing is switched off."""
-    return command
 
 
 @dataclass(frozen=True)

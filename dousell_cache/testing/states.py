@@ -6,18 +6,31 @@ from typing import Final, NamedTuple
 from .replays import Word
 from .scenario import Faults
 from .server_state import Key
-from .world import Request, Told
+from .world import Request, Send, Told
 
 STEP: Final = ""
 LOST: Final = "~"
 REFUSED: Final = "!"
 CRASH: Final = "#"
+LATE: Final = ">"
+INTERRUPT: Final = "^"
+ARRIVAL: Final = "l"
 EXPIRY: Final = "x"
 EVICTION: Final = "e"
 AGING: Final = "g"
 END: Final = "."
 KEY_WORDS = {EXPIRY: "expires", EVICTION: "is evicted", AGING: "grows old"}
-_COSTS = {EXPIRY: "expiries", EVICTION: "evictions", CRASH: "crashes", LOST: "lost", REFUSED: "refused"}
+ON_THE_WAY = (LOST, REFUSED, LATE, INTERRUPT)
+"""What may happen to a command."""
+_COSTS = {
+    EXPIRY: "expiries",
+    EVICTION: "evictions",
+    CRASH: "crashes",
+    LOST: "lost",
+    REFUSED: "refused",
+    LATE: "late",
+    INTERRUPT: "interrupts",
+}
 
 
 class State(NamedTuple):
@@ -30,6 +43,7 @@ class State(NamedTuple):
     faults: Faults
     agings: int
     checks: tuple[Hashable, ...]
+    late: tuple[Send, ...] = ()  # commands that nobody waits for any more, and that may arrive at any step
     last: int = 0  # the process that moved last, and how often one was interrupted: with a bound on that only
     interruptions: int = 0
 
@@ -43,6 +57,7 @@ class Move(NamedTuple):
     task: int = -1
     key: Key | None = None
     free: bool = False
+    late: Send | None = None
 
 
 class Taken(NamedTuple):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from .checkers import ASKS
 from .model import Model
-from .replays import BEGIN, UNAVAILABLE, Refusal
-from .states import CRASH, LOST, REFUSED, STEP, Move, Taken
+from .replays import BEGIN, INTERRUPTED, UNAVAILABLE, Refusal
+from .states import CRASH, INTERRUPT, LATE, LOST, REFUSED, STEP, Move, Taken
 from .world import Command, Send, Visit
 
 _LONGEST = 60
@@ -57,6 +57,8 @@ def told(model: Model, schedule: str, again: str) -> Story:
 def _line(move: Move, taken: Taken, names: tuple[str, ...], scripts: Mapping[str, str]) -> Iterator[str]:
     if move.kind == CRASH:
         yield f"{' and '.join(names)} crash{'es' if len(names) == 1 else ''}"
+    elif move.late is not None:
+        yield f"what was late arrives: {_command(move.late.command, scripts)} → {_shown(taken.answer)}"
     elif move.process >= 0:
         yield f"{names[move.task]} {_step(move, taken, scripts)}"
     for one in taken.told:
@@ -69,9 +71,17 @@ def _step(move: Move, taken: Taken, scripts: Mapping[str, str]) -> str:
     if isinstance(taken.request, Visit):
         return f"{taken.request.label} → {_shown(taken.answer)}"
     if not isinstance(taken.request, Send):
+        if taken.answer is INTERRUPTED:
+            return "is interrupted"
         received = "receives no answer" if taken.answer is UNAVAILABLE else f"receives {_shown(taken.answer)}"
         return "goes on" if taken.answer is None and taken.request is not BEGIN else received
-    endings = {STEP: f"→ {_shown(taken.answer)}", LOST: "→ done, but the reply is lost", REFUSED: "→ refused, not done"}
+    endings = {
+        STEP: f"→ {_shown(taken.answer)}",
+        LOST: "→ done, but the reply is lost",
+        REFUSED: "→ refused, not done",
+        LATE: "→ late, and given up",
+        INTERRUPT: "→ late, and interrupted",
+    }
     return f"sends {_command(taken.request.command, scripts)} {endings[move.kind]}"
 
 

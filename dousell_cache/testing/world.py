@@ -48,6 +48,10 @@ class Nap(NamedTuple):
 Request: TypeAlias = Send | Visit | Wait | Nap
 
 
+class Interrupted(BaseException):
+    """What a flow is interrupted with; it ends its actor as part of the story."""
+
+
 class Told(NamedTuple):
     """Something that checkers may want to know: who, what, and a value."""
 
