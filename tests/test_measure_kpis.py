@@ -46,6 +46,22 @@ def test_without_an_interval_nothing_is_said(direction: Direction, figure: Inter
     assert judge(kpi(direction), figure).word == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("figure", "word"),
+    [
+        (Interval(0.0, 0.0, 0.029, 104), "pass"),
+        (Interval(0.0, 0.0, 0.03, 100), "inconclusive"),  # the bound itself is not below the bound
+        (Interval(0.0, 0.0, 1.0, 1), "inconclusive"),
+        (Interval(0.0), "inconclusive"),
+        (Interval(0.0001, 0.0, 0.001, 10_000), "fail"),
+        (Interval(0.5, None, None, 2), "fail"),
+    ],
+)
+def test_what_must_never_be_fails_with_the_first_case(figure: Interval, word: Word) -> None:
+    """One case fails, however rare; none passes only when there were enough trials to be sure."""
+    assert judge(Kpi("figure", "Figure", "none", 0.03, "%"), figure).word == word
+
+
 def test_a_verdict_carries_what_it_judged() -> None:
     """A verdict names its KPI and its figure, so that a table needs nothing else."""
     figure = Interval(5.0, 4.0, 6.0, 100)
@@ -68,12 +84,14 @@ def test_the_worst_word_is_the_overall_one(words: list[Word], word: Word) -> Non
 
 
 def test_the_targets_in_force() -> None:
-    """Hit rate over 90 %, P50 under 10 ms, P95 under 50 ms."""
+    """Hit rate over 90 %, P50 under 10 ms, P95 under 50 ms; nothing paid or given twice, surely in under 3 %."""
     targets = {name: (each.direction, each.target, each.unit) for name, each in KPIS.items()}
     assert targets == {
         "hit_rate": ("above", 0.90, "%"),
         "p50_ms": ("below", 10.0, "ms"),
         "p95_ms": ("below", 50.0, "ms"),
+        "double_payments": ("none", 0.03, "%"),
+        "double_bookings": ("none", 0.03, "%"),
     }
     assert all(each.name == name and each.label for name, each in KPIS.items())
 

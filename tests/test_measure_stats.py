@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dousell_cache.measure.stats import Interval, cold_start, percentile, ratio_of_means, share, smallest_sample
+from dousell_cache.measure.stats import Interval, cold_start, never, percentile, ratio_of_means, share, smallest_sample
 
 RUNS = 1_000
 Matrix = NDArray[np.float64]
@@ -126,6 +126,22 @@ def test_share_intervals_cover_clustered_values(truth: float) -> None:
     """When hits come in clusters, at least 90 % hold it."""
     flags = runs(0.9, 4_000) < normal_quantile(truth * 100)
     assert coverage([share(row) for row in flags], truth) >= 0.90
+
+
+@pytest.mark.parametrize("count", [3, 100, 10_000])
+def test_what_was_never_seen_has_the_bound_of_the_rule_of_three(count: int) -> None:
+    """Without a case in n trials the upper end is 3 ÷ n: were it the truth, 95 % of such runs would have had a case."""
+    none = never(np.zeros(count, bool))
+    assert (none.value, none.low, none.high, none.samples) == (0, 0, 3 / count, count)
+    assert (1 - 3 / count) ** count <= 0.05
+
+
+def test_what_was_seen_after_all_is_a_share() -> None:
+    """One case among many is its share, with an interval around it; no trial at all leaves no interval."""
+    seen = never(np.arange(100) == 7)
+    assert seen == share(np.arange(100) == 7)
+    assert seen.value == 0.01
+    assert never(np.zeros(0, bool)) == Interval(0.0)
 
 
 @pytest.mark.parametrize("count", [1, 10, 20, 100, 10_000])

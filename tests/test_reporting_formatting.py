@@ -35,3 +35,4 @@ def test_seconds_between_moments() -> None:
 def test_figures_have_units() -> None:
     """Shares, times and ratios are told apart by name."""
     assert [unit_of(name) for name in ("hit_rate", "p99_ms", "speedup", "reads")] == ["%", "ms", "×", ""]
+    assert [unit_of(name) for name in ("double_payments", "in_order", "grants_per_second")] == ["%", "%", "/s"]

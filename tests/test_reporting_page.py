@@ -128,6 +128,15 @@ def test_a_missed_target_is_explained(tmp_path: Path) -> None:
     assert "Hit rate is 62.3 %; the target is > 90.0 %. Usual causes: " in text
 
 
+def test_what_must_never_be_is_counted(tmp_path: Path) -> None:
+    """A rent paid twice is told as a count, with its bound and what to do; a run without one shows that it was none."""
+    twice = measured({"double_payments": Interval(1 / 120, 0.0, 0.05, 120)})
+    text = " ".join(shown(made_up({"local": twice}), tmp_path).text.split())
+    assert "Rents paid twice is 1 of 120; the target is none, bound < 3.0 %. This must not happen at all" in text
+    never = measured({"double_payments": Interval(0.0, 0.0, 0.025, 120)})
+    assert "0 of 120" in shown(made_up({"local": never}), tmp_path).text
+
+
 def test_a_figure_without_interval_is_not_a_pass(tmp_path: Path) -> None:
     """Too few samples are said to be too few."""
     few = measured({"hit_rate": Interval(1.0, None, None, 3)})

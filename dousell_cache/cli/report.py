@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..reporting.run import Finished, Request, Stage
 
 _ENVIRONMENTS = "local,vercel"
-_NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside")
+_NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside", "03_measure_lock_contention")
 _OUT = "reports"
 _FAILED = 3
 
@@ -41,7 +41,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         "--notebook",
         action="append",
         metavar="NAME",
-        help="a notebook's name or number, or a path; may be repeated; default 00 and 01",
+        help="a notebook's name or number, or a path; may be repeated; default 00, 01 and 03",
     )
     parser.add_argument("--profile", default="quick", metavar="NAME", help="quick or full; default %(default)s")
     parser.add_argument(
@@ -164,14 +164,14 @@ def _line(finished: "Finished") -> str:
 def _finding(record: "EnvironmentRecord") -> str:
     """Return an environment's verdict in a word, and why when it is no pass."""
     from ..reporting.page import WORDS
-    from ..reporting.tables import number, target
+    from ..reporting.tables import seen, target
 
     word = WORDS[record.verdict]
     if record.reason:
         return f"{word}: {record.reason}"
     results = [notebook.result for notebook in record.notebooks.values() if notebook.result]
     open_ = [verdict for result in results for verdict in result.verdicts if verdict.word == record.verdict != "pass"]
-    told = [f"{v.kpi.label} {number(v.figure.value, v.kpi.unit)}, target {target(v.kpi)}" for v in open_]
+    told = [f"{v.kpi.label} {seen(v)}, target {target(v.kpi)}" for v in open_]
     return f"{word}: {', '.join(told)}" if told else word
 
 

@@ -4,6 +4,7 @@ from .cache_aside import CacheAside, Plan, measure_cache_aside
 from .connection import ConnectionTest, check_connection
 from .kpis import KPIS, Kpi, Verdict, judge
 from .load import LoadResult, run_open_loop
+from .lock_contention import LockContention, LockPlan, measure_lock_contention
 from .result import Result, publish
 from .stats import Interval
 from .workload import Schedule, zipf_ranks
@@ -15,6 +16,8 @@ __all__ = [
     "Interval",
     "Kpi",
     "LoadResult",
+    "LockContention",
+    "LockPlan",
     "Plan",
     "Result",
     "Schedule",
@@ -22,6 +25,7 @@ __all__ = [
     "check_connection",
     "judge",
     "measure_cache_aside",
+    "measure_lock_contention",
     "publish",
     "run_open_loop",
     "zipf_ranks",

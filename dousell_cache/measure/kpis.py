@@ -18,14 +18,15 @@ class Kpi(msgspec.Struct, frozen=True):
     Args:
         name: the figure it judges.
         label: its name for people.
-        direction: on which side of the target the figure has to be.
+        direction: on which side of the target the figure has to be; ``none``: what must never be seen, and surely is no
+            more frequent than the target says.
         target: in the figure's own unit; shares as 0 to 1.
         unit: ``%`` for shares, else what follows the number.
     """
 
     name: str
     label: str
-    direction: Literal["above", "below"]
+    direction: Literal["above", "below", "none"]
     target: float
     unit: str
 
@@ -56,7 +57,7 @@ def _kpi(name: str, row: Any) -> Kpi:
     try:
         return msgspec.convert({**row, "name": name}, Kpi)
     except (msgspec.ValidationError, TypeError) as error:
-        message = f"the KPI file's {name} must have label, direction (above or below), target and unit: {error}"
+        message = f"the KPI file's {name} must have label, direction (above, below or none), target and unit: {error}"
         raise ValueError(message) from error
 
 
@@ -65,7 +66,12 @@ KPIS: Mapping[str, Kpi] = load_kpis((files(__package__) / "kpis.toml").read_text
 
 
 def judge(kpi: Kpi, figure: Interval) -> Verdict:
-    """Say whether a figure meets its target: by its whole interval, or not at all."""
+    """Say whether a figure meets its target: by its whole interval, or not at all.
+
+    What must never be fails with the first case.
+    """
+    if kpi.direction == "none" and figure.value > 0:
+        return Verdict(kpi, figure, "fail")
     if figure.low is None or figure.high is None:
         return Verdict(kpi, figure, "inconclusive")
     low, high = (figure.low, figure.high) if kpi.direction == "above" else (-figure.high, -figure.low)

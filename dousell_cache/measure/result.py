@@ -32,6 +32,78 @@ class LatencyRow(msgspec.Struct, frozen=True):
     p95: float
 
 
+class ContentionRow(msgspec.Struct, frozen=True):
+    """One level of contention in figures.
+
+    Args:
+        contenders: how many callers there were at once.
+        fair: whether they asked for it with ``fair=True``.
+        grants: how often the lock was granted.
+        refused: how often it could not be had in time.
+        grants_per_second: by the gaps between grants.
+        wait_p50_ms: from asking to the grant.
+        wait_p95_ms: of the slowest twentieth.
+        hold_p50_ms: from the grant to the confirmed release.
+        hold_p95_ms: of the slowest twentieth.
+        longest_to_median: the longest wait ÷ the median wait.
+        in_order: share of the grants that passed nobody over who had asked earlier.
+        commands_per_grant: sent to the server, those of the waiting included.
+    """
+
+    contenders: int
+    fair: bool
+    grants: int
+    refused: int
+    grants_per_second: Interval
+    wait_p50_ms: Interval
+    wait_p95_ms: Interval
+    hold_p50_ms: Interval
+    hold_p95_ms: Interval
+    longest_to_median: float
+    in_order: Interval
+    commands_per_grant: float
+
+
+class ClickRow(msgspec.Struct, frozen=True):
+    """Double clicks at one level of contention in figures.
+
+    Args:
+        contenders: how many clicks came at the same instant.
+        clicks: how many in all.
+        let_in: how many got the lock.
+        rejected: how many were told that a payment is under way.
+        no_answer: how many could not be told: the lock was unavailable.
+        rejected_p50_ms: how long it took to tell them; None if there was none.
+        rejected_p95_ms: of the slowest twentieth.
+    """
+
+    contenders: int
+    clicks: int
+    let_in: int
+    rejected: int
+    no_answer: int
+    rejected_p50_ms: Interval | None = None
+    rejected_p95_ms: Interval | None = None
+
+
+class GuardRow(msgspec.Struct, frozen=True):
+    """How often one rent was paid, behind one choice of guards.
+
+    Args:
+        setup: the guards, in words.
+        stories: how often the rent of each story was paid.
+        rents: how many there were in the random run.
+        twice: how many of them were paid more than once.
+        never: how many were not paid at all.
+    """
+
+    setup: str
+    stories: dict[str, int]
+    rents: int
+    twice: int
+    never: int
+
+
 class Host(msgspec.Struct, frozen=True):
     """The machine and the versions a result was measured with; never its name or paths."""
 
@@ -59,6 +131,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         latency: a row for each way of being answered.
         verdicts: figures against their targets.
         steps: the connection test's steps.
+        contention: a row for each number of callers at one lock.
+        clicks: a row for each number of clicks at the same instant.
+        guards: a row for each choice of guards before a payment.
         host: where it was measured.
     """
 
@@ -75,6 +150,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     latency: list[LatencyRow] = []
     verdicts: list[Verdict] = []
     steps: list[Step] = []
+    contention: list[ContentionRow] = []
+    clicks: list[ClickRow] = []
+    guards: list[GuardRow] = []
     host: Host | None = None
 
 

@@ -121,6 +121,18 @@ def share(hits: Flags, *, cold: int = 0) -> Interval:
     return Interval(value, max(0.0, low), min(1.0, high), len(hits))
 
 
+def never(seen: Flags) -> Interval:
+    """Return the share of independent trials in which what must never happen was seen.
+
+    When it was not, the upper end is 3 ÷ n: were it more frequent, n trials would have shown it in 95 % of cases (the
+    rule of three).
+    """
+    if seen.any():
+        return share(seen)
+    count = len(seen)
+    return Interval(0.0, 0.0, min(1.0, 3 / count), count) if count else Interval(0.0)
+
+
 def ratio_of_means(above: Samples, below: Samples, *, cold: int = 0) -> Interval:
     """Return mean(above) ÷ mean(below), of positive samples, each in order of arrival and independent of the other.
 

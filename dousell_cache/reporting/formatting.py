@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 
-_UNITS = {"hit_rate": "%", "speedup": "×"}
+_SHARES = ("hit_rate", "in_order", "in_order_fair", "double_payments", "double_bookings")
+_UNITS = dict.fromkeys(_SHARES, "%") | {"speedup": "×", "grants_per_second": "/s"}
 
 
 def unit_of(figure: str) -> str:
-    """Return the unit of a figure in ``results.json``: ``%`` for shares, ``×`` for ratios, ``ms`` for times."""
+    """Return the unit of a figure in ``results.json``: ``%`` for shares, ``×`` for ratios, ``ms`` and ``/s``."""
     return _UNITS.get(figure, "ms" if figure.endswith("_ms") else "")
 
 

@@ -27,13 +27,24 @@ WORDS: Mapping[RunVerdict, str] = {
     "error": "failed to run",
     "unreachable": "unreachable",
 }
-_LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {"speedup": "Speedup"}
+_LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {
+    "speedup": "Speedup",
+    "lock_wait_p50_ms": "Wait for a contended lock, P50",
+    "lock_wait_p95_ms": "Wait for a contended lock, P95",
+    "lock_hold_p50_ms": "Contended lock held, P50",
+    "grants_per_second": "Grants of a contended lock",
+    "in_order": "Served in order of arrival",
+    "in_order_fair": "Served in order, fair=True",
+    "rejected_click_p50_ms": "Double click rejected after, P50",
+}
 _HINTS = {
     "hit_rate": "Usual causes: entries that expire before they are asked for again, more different pages than reads to "
     "fill them, or a run so short that the cold start weighs.",
     "p50_ms": "Usual causes: more than half of the reads miss, or the cache is far from where this ran.",
     "p95_ms": "Usual causes: more than one read in twenty waits for the origin, so look at the hit rate first; else a "
     "busy machine.",
+    "double_payments": "This must not happen at all: the run's seed repeats it. See which guard let it through.",
+    "double_bookings": "This must not happen at all: the run's seed repeats it. See which guard let it through.",
 }
 _NOT_FAILED = {"ok", "not_run"}
 
@@ -141,6 +152,7 @@ def templates() -> jinja2.Environment:
         number=tables.number,
         interval=tables.interval,
         target=tables.target,
+        seen=tables.seen,
         when=formatting.when,
         duration=formatting.duration,
         seconds_between=formatting.seconds_between,

@@ -110,6 +110,7 @@ _TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
 }
 
 _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
+_PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -124,7 +125,17 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("keys", "int", 8, "how many different pages are asked for", 1, 1_000),
             Parameter("skew", "float", 1.0, _SKEW, 0, 5),
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
-            Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES),
+            _PROFILE,
+        ),
+        "03_measure_lock_contention": (
+            _ENVIRONMENT,
+            Parameter("contenders", "int", 16, "the most callers at one lock; fewer are measured too", 2, 64),
+            Parameter("body_ms", "float", 2.0, "milliseconds for which each of them holds it", 0, 1_000),
+            Parameter(
+                "rents", "Optional[int]", None, "how many rents to pay; None for what the profile says", 1, 100_000
+            ),
+            Parameter("seed", "int", 1, "of the pauses, losses and failures", 0, 2**32 - 1),
+            _PROFILE,
         ),
     }
 )

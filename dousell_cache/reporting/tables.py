@@ -49,8 +49,9 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cell(tag: str, text: str, attributes: str = "") -> str:
-    # Inline, since JupyterLab sets every cell to the right.
-    return f'<{tag}{attributes} style="text-align:left">{escape(text)}</{tag}>'
+    # Inline, since JupyterLab sets every cell to the right. What is wrong is to be seen at once.
+    weight = ";font-weight:bold" if text.startswith(MARKS["fail"]) else ""
+    return f'<{tag}{attributes} style="text-align:left{weight}">{escape(text)}</{tag}>'
 
 
 def number(value: float, unit: str) -> str:
@@ -71,8 +72,18 @@ def interval(figure: Interval, unit: str) -> str:
 
 
 def target(kpi: Kpi) -> str:
-    """Write what a KPI asks for, such as ``> 90.0 %``."""
+    """Write what a KPI asks for, such as ``> 90.0 %``; of what must never be, how sure one has to be."""
+    if kpi.direction == "none":
+        return f"none, bound < {number(kpi.target, kpi.unit)}"
     return f"{'>' if kpi.direction == 'above' else '<'} {number(kpi.target, kpi.unit)}"
+
+
+def seen(verdict: Verdict) -> str:
+    """Write what was measured; of what must never be, how often it was seen."""
+    figure, kpi = verdict.figure, verdict.kpi
+    if kpi.direction == "none":
+        return f"{round(figure.value * figure.samples):,} of {figure.samples:,}"
+    return number(figure.value, kpi.unit)
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> Table:
@@ -81,7 +92,7 @@ def verdict_table(verdicts: Iterable[Verdict]) -> Table:
         (
             verdict.kpi.label,
             target(verdict.kpi),
-            number(verdict.figure.value, verdict.kpi.unit),
+            seen(verdict),
             interval(verdict.figure, verdict.kpi.unit),
             f"{verdict.figure.samples:,}",
             f"{MARKS[verdict.word]} {verdict.word}",

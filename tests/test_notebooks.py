@@ -1,0 +1,49 @@
+"""The suite's own notebooks: thin, without outputs, and the one about locks run to its end as a report runs it."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dousell_cache.cli import main
+from dousell_cache.reporting import catalog
+from dousell_cache.reporting.record import Results
+
+LOCKS = "03_measure_lock_contention"
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_notebooks_are_thin(name: str) -> None:
+    """One title, no stored outputs, prose before each cell of code, and in a cell at most eight lines."""
+    cells = catalog.read_notebook(catalog.folder() / f"{name}.ipynb").cells
+    titles = [line for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
+    assert sum(line.startswith("# ") for line in titles) == 1
+    for before, cell in zip([None, *cells], cells, strict=False):
+        if cell.cell_type == "code":
+            assert before is not None
+            assert before.cell_type == "markdown"
+            assert not cell.outputs
+            assert cell.execution_count is None
+            assert len([line for line in cell.source.splitlines() if line.strip()]) <= 8
+            assert "def " not in cell.source
+
+
+def test_the_notebook_about_locks_runs_from_top_to_bottom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless, it shows tables and pictures and publishes its verdicts: inconclusive, with so few rents."""
+    small = ["-p", "rents=4", "-p", "contenders=2"]
+    code = main(["report", "--env", "local", "--notebook", "03", *small, "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    record = results.environments["local"].notebooks[LOCKS]
+    assert (record.status, record.reason) == ("ok", None)
+    assert code == 5
+    assert record.result is not None
+    assert [(verdict.kpi.name, verdict.word) for verdict in record.result.verdicts] == [
+        ("double_payments", "inconclusive"),
+        ("double_bookings", "inconclusive"),
+    ]
+    assert [row.contenders for row in record.result.contention] == [1, 2, 2]
+    (kept,) = tmp_path.glob(f"*/notebooks/local/{LOCKS}.ipynb")
+    shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
+    for text in ("0 of 4 rents were paid twice", "Timeline of one story", "Waits for one lock", "Double clicks on"):
+        assert text in shown
