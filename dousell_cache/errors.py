@@ -36,7 +36,7 @@ class CacheUnavailable(CacheError):
     Args:
         message: what happened, in one sentence.
         refused_connection: whether nothing listens there, which no patience would change.
-        never_sent: whether the command was not even sent, because the cache is taken for dead.
+        never_sent: whether the command was not even sent: the cache is taken for dead, or no connection was free.
         answered: whether a server did answer, that it cannot serve.
     """
 

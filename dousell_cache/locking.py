@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from .errors import CacheError, CacheUnavailable, LockBusy, LockLost, LockUnavailable
-from .events import LockAsked, LockEnded, LockEnding
+from .events import LockAsked, LockEnded, LockEnding, family
 from .hold import Hold, resolved
 from .lock_store import Busy, Granted, LockStore
 from .pacing import Pace
@@ -131,7 +131,8 @@ async def finish(hold: Hold, error: BaseException | None) -> None:
         error.add_note(str(loss))
     except LockUnavailable as unavailable:
         if in_time:
-            logger.warning("the lock %r could not be given back, and ends by itself: %s", hold.name, unavailable)
+            told = unavailable.__cause__ or "refused"
+            logger.warning("a lock of %r could not be given back, and ends by itself: %s", family(hold.name), told)
             _end(hold, "released", "unconfirmed")
             return
         await _lose(hold)
@@ -311,7 +312,7 @@ async def _tell(hold: Hold, on_lost: Callable[[], object] | None) -> None:
             if inspect.isawaitable(told):
                 await told
         except Exception:
-            logger.exception("on_lost raised; the lock %r is lost all the same", hold.name)
+            logger.exception("on_lost raised; the lock of %r is lost all the same", family(hold.name))
         finally:
             hold.telling = False
 

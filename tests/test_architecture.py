@@ -83,7 +83,7 @@ CORE: dict[str, set[str]] = {
     "transport.links": {"transport.resp"},
     "transport.waiting": {"transport.links", "transport.shelf"},
     "transport.pools": {"errors"},
-    "transport.translation": {"errors", "transport.redaction", "transport.resp"},
+    "transport.translation": {"errors", "transport.redaction", "transport.resp", "transport.waiting"},
     "transport.tcp": {
         "errors",
         "transport.links",

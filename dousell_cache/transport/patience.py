@@ -252,7 +252,7 @@ class Guarded:
     def _ended(self, ticket: Ticket, error: BaseException) -> None:
         if isinstance(error, CommandRefused):  # by a server that is well
             self._tell(self._breaker.succeeded())
-        elif isinstance(error, CacheUnavailable):
+        elif isinstance(error, CacheUnavailable) and not error.never_sent:
             self._tell(self._breaker.failed(ticket, self._clock.now(), error))
         else:
             self._tell(self._breaker.abandoned(ticket, self._clock.now()))

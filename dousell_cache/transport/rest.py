@@ -31,6 +31,10 @@ _NOT_SERVED = frozenset({401, 403, 429})
 _SERVER_ERRORS = 500
 
 
+# Connecting takes three round trips, and a lock is asked for now and then: with httpx's own 5 s each would pay them.
+_KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=55.0)
+
+
 class _Rest(CannotBlock):
     """What both faces share: an endpoint, and a credential that nobody else sees."""
 
@@ -84,7 +88,8 @@ class BlockingRest(_Rest):
 
     def begin_anew(self) -> None:
         """Make a client, with connections of its own: a forked child must never speak over its parent's."""
-        client = httpx.Client(timeout=self.patience, verify=_trusted(), event_hooks={"response": [_refuse]})
+        hooks = {"response": [_refuse]}
+        client = httpx.Client(timeout=self.patience, limits=_KEPT, verify=_trusted(), event_hooks=hooks)
         self._http = _BlockingHttp(bound(client), self._remember)
 
     async def send(self, *command: Argument) -> Reply:
@@ -123,7 +128,8 @@ class AsyncRest(_Rest):
 
     def begin_anew(self) -> None:
         """Make a client, with connections of its own: a forked child must never speak over its parent's."""
-        client = httpx.AsyncClient(timeout=None, verify=_trusted(), event_hooks={"response": [_arefuse]})  # noqa: S113
+        hooks = {"response": [_arefuse]}
+        client = httpx.AsyncClient(timeout=None, limits=_KEPT, verify=_trusted(), event_hooks=hooks)  # noqa: S113
         self._http = _AsyncHttp(abandonable(client), self._remember)
 
     async def send(self, *command: Argument) -> Reply:

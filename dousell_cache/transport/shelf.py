@@ -54,6 +54,11 @@ class Shelf(Generic[L]):
         self._open = self._opening = 0
         self._lock = threading.RLock()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether as many connections are open as may be: none is being opened for whoever waits."""
+        return self._open >= self._most and not self._opening
+
     def take(self) -> L | None:
         """Return a free connection, the caller's alone until it gives it back; None if there is none."""
         try:

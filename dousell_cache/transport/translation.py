@@ -5,6 +5,7 @@ from redis.exceptions import RedisError, ResponseError
 from ..errors import CacheError, CacheUnavailable, CommandRefused, refusal
 from .redaction import Redaction, nothing_listens
 from .resp import Garbage, Refused
+from .waiting import Crowded
 
 FOREIGN = (RedisError, OSError, RuntimeError, Garbage, Refused)
 """What sending a command may raise."""
@@ -21,6 +22,8 @@ def translated(error: Exception, redaction: Redaction) -> CacheError:
         return refusal(told, shown)
     if code:
         return CacheUnavailable(f"the server cannot serve: {shown}")
+    if isinstance(error, Crowded):
+        return CacheUnavailable(f"no connection was free: {shown}", never_sent=True)
     return CacheUnavailable(f"no answer from the server: {shown}", refused_connection=nothing_listens(error))
 
 

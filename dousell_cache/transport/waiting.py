@@ -10,7 +10,14 @@ from typing import Any
 from .links import AsyncLink, BlockingLink, left
 from .shelf import Outcome, Shelf
 
-_NO_CONNECTION = "Timeout waiting for a connection"
+
+class Crowded(TimeoutError):
+    """All connections there may be are in use by others of this process: that says nothing about the server."""
+
+
+def _no_connection(shelf: Shelf[Any]) -> TimeoutError:
+    message = "Timeout waiting for a connection"
+    return Crowded(message) if shelf.crowded else TimeoutError(message)
 
 
 def waited(shelf: Shelf[BlockingLink], deadline: float) -> BlockingLink:
@@ -29,7 +36,7 @@ def waited(shelf: Shelf[BlockingLink], deadline: float) -> BlockingLink:
         if not shelf.leave(deliver):
             _returned(shelf, delivered.get())
         if isinstance(error, Empty):
-            raise TimeoutError(_NO_CONNECTION) from None
+            raise _no_connection(shelf) from None
         raise
     if isinstance(outcome, Exception):
         raise outcome
@@ -54,7 +61,7 @@ async def awaited(shelf: Shelf[AsyncLink], deadline: float) -> AsyncLink:
         if not shelf.leave(deliver) and not delivered.cancelled():
             _returned(shelf, delivered.result())
         if isinstance(error, TimeoutError):
-            raise TimeoutError(_NO_CONNECTION) from None
+            raise _no_connection(shelf) from None
         raise
     if isinstance(outcome, Exception):
         raise outcome
