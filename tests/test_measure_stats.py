@@ -9,7 +9,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dousell_cache.measure.stats import Interval, cold_start, never, percentile, ratio_of_means, share, smallest_sample
+from benchmarks.coverage import keyed
+from dousell_cache.measure import stats
+from dousell_cache.measure.stats import (
+    Interval,
+    block_length,
+    cold_start,
+    low_tail,
+    never,
+    percentile,
+    ratio_of_means,
+    share,
+    smallest_sample,
+    student,
+    zero_events,
+)
 
 RUNS = 1_000
 Matrix = NDArray[np.float64]
@@ -106,10 +120,10 @@ def test_the_point_lies_in_its_interval_even_of_regular_samples(pattern: list[fl
 
 
 def test_regular_samples_are_not_taken_for_certain() -> None:
-    """A rhythm as long as a block makes all blocks alike; the interval is still that of at most twice the samples."""
+    """A rhythm as long as a block makes all blocks alike; the interval is still that of independent samples."""
     samples = np.tile(np.arange(20.0), 40) + np.arange(800) * 1e-6  # all different
     found, ordered = percentile(samples, 50), np.sort(samples)
-    reach = 1.96 * math.sqrt(0.25 / 1_600) * 800  # ranks on either side, for 1,600 independent samples
+    reach = 1.96 * math.sqrt(0.25 / 800) * 800  # ranks on either side, for independent samples
     assert np.searchsorted(ordered, found.low or 0) <= 400 - reach
     assert np.searchsorted(ordered, found.high or 0) >= 400 + reach - 1
 
@@ -248,3 +262,115 @@ def test_intervals_cover_across_runs_with_a_cold_start() -> None:
     origins = [generator.gamma(100, 3, 40) for _ in made]
     ratios = [ratio_of_means(origin, run, cold=35) for origin, run in zip(origins, made, strict=True)]
     assert coverage(ratios, 300 / float(everything.mean())) >= 0.93
+
+
+def test_a_percentile_between_cold_start_and_the_rest_is_not_certain() -> None:
+    """With exactly 5 % cold samples, P95 has nothing that varies on either side; its interval reaches into both."""
+    run = cold_run(np.random.default_rng(7), 75)
+    found = percentile(run, 95, cold=75)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 10 < 200 < found.high
+    assert np.sum((run >= found.low) & (run <= found.high)) >= 2 * 1.96 * math.sqrt(0.05 * 0.95 * 1_500)
+
+
+def test_samples_that_alternate_are_not_taken_for_more_than_they_are() -> None:
+    """Neighbours that make up for each other narrow no interval: it is as wide as that of independent samples."""
+    for run in runs(-0.5, 4_000)[:20]:
+        assert stats.reach_of_mean(run) >= 1.959 * float(run.std()) / math.sqrt(4_000)
+
+
+@pytest.mark.parametrize("correlation", [0, 0.9])
+def test_the_count_below_a_percentile_is_that_of_drawn_blocks(correlation: float) -> None:
+    """The distribution of resamples agrees with 20,000 of them drawn, to a tenth of the reach (a drawn one has 2 %)."""
+    flags = runs(correlation, 2_000)[0] < 1
+    below, above = stats._resampled_count(flags, 0)
+    (blocks,) = stats._resampled(flags, 0)
+    generator = np.random.default_rng(3)
+    drawn = [blocks.sums[generator.integers(0, 2_000, blocks.drawn)].sum() for _ in range(20_000)]
+    low, high = np.percentile(drawn - blocks.sums.mean() * blocks.drawn, (2.5, 97.5)) * blocks.normals / 1.96
+    assert -below == pytest.approx(low, rel=0.1)
+    assert above == pytest.approx(high, rel=0.1)
+
+
+def test_blocks_are_as_long_as_clusters() -> None:
+    """A fortieth of independent samples; longer for clusters, and a tenth for those that never end."""
+    assert np.median([block_length(run) for run in runs(0, 4_000)[:50]]) == 100
+    assert 120 < np.median([block_length(run) for run in runs(0.9, 4_000)[:50]]) < 250
+    assert 300 < block_length(np.arange(4_000.0)) <= 400
+    assert block_length(np.ones(4_000)) == 100
+    assert block_length(np.ones(1)) == 1
+
+
+def test_a_block_goes_around_the_end() -> None:
+    """Each sample is in as many blocks as any other."""
+    assert stats._running_sums(np.array([1.0, 2.0, 4.0, 8.0]), 3).tolist() == [7.0, 14.0, 13.0, 11.0]
+    assert stats._running_sums(np.array([True, False]), 1).tolist() == [1, 0]
+
+
+def test_autocovariances_are_what_their_name_says() -> None:
+    """Computed by Fourier transform, they are the mean products of samples so far apart."""
+    samples = runs(0.9, 500)[0]
+    centred = samples - samples.mean()
+    plain = [float(centred[lag:] @ centred[: 500 - lag]) / 500 for lag in range(31)]
+    assert stats._autocovariances(samples, 30) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize(("freedom", "quantile"), [(4, 2.7764), (5, 2.5706), (10, 2.2281), (39, 2.0227), (1e9, 1.96)])
+def test_student_is_that_of_the_tables(freedom: float, quantile: float) -> None:
+    """The 97.5 % quantiles printed in every table, as near as the docstring says."""
+    assert student(freedom) == pytest.approx(quantile, abs=0.01 if freedom < 10 else 0.001)
+
+
+@pytest.mark.parametrize(("percent", "enough"), [(50, 200), (95, 2_000), (99, 10_000), (5, 2_000), (99.9, 100_000)])
+def test_a_low_tail_is_told(percent: float, enough: int) -> None:
+    """Fewer than 100 samples beyond a percentile are few, 100 are not."""
+    assert low_tail(enough - 1, percent)
+    assert not low_tail(enough, percent)
+
+
+@pytest.mark.parametrize(("trials", "bound"), [(1, 1.0), (3, 1.0), (10_000, 0.0003), (300_000, 1e-5)])
+def test_zero_events_are_a_bound(trials: int, bound: float) -> None:
+    """None in n trials: 0, and 3 ÷ n at most."""
+    found = zero_events(trials)
+    assert (found.value, found.low, found.samples) == (0, 0, trials)
+    assert found.high == pytest.approx(bound)
+
+
+def test_zero_events_in_no_trial_say_nothing() -> None:
+    """Without a contested trial there is no bound: one sentence."""
+    with pytest.raises(ValueError, match="at least one trial, not 0"):
+        zero_events(0)
+
+
+@pytest.mark.parametrize("keys", [20, 200])
+def test_share_intervals_cover_keys_that_differ(keys: int) -> None:
+    """Told the keys, at least 90 % hold the hit rate of all such keys; by time alone, 80 % at most do."""
+    by_time, by_key = zip(*(keyed(seed, keys) for seed in range(400)), strict=True)
+    assert coverage(list(by_key), 0.9) >= 0.90
+    assert coverage(list(by_time), 0.9) <= 0.80
+
+
+def test_the_larger_design_effect_counts() -> None:
+    """Keys that are alike, and fewer than five keys, leave the interval by time as it is."""
+    hits = runs(0.9, 4_000)[0] < 1
+    alike = np.random.default_rng(1).integers(0, 50, 4_000)
+    assert share(hits, keys=alike) == share(hits)
+    assert share(hits, keys=(np.arange(4_000) // 1_000)) == share(hits)
+    assert share(hits, keys=hits.astype(int)) == share(hits)
+
+
+def test_a_cold_start_is_no_difference_between_keys() -> None:
+    """Misses of the cold start do not count as those of their keys; with it known, the interval is the narrower one."""
+    hits = np.concatenate([np.zeros(100, bool), np.random.default_rng(2).random(2_000) < 0.97])
+    keys = np.concatenate([np.arange(100), np.arange(2_000) % 20])
+    assert stats._reach_by_key(hits, keys, 100) < stats._reach_by_key(hits, keys, 0) / 2
+    known, unknown = share(hits, cold=100, keys=keys), share(hits, keys=keys)
+    assert known.value == unknown.value
+    assert known.low > unknown.low  # type: ignore[operator]  # there is an interval
+
+
+def test_a_cold_start_has_its_own_spread_beside_that_of_the_keys() -> None:
+    """Where the keys agree after it, what is left is the spread of the cold start."""
+    hits = np.concatenate([np.arange(100) % 2 == 0, np.ones(900, bool)])
+    assert stats._reach_by_key(hits, np.arange(1_000) % 20, 100) > 1.96 * math.sqrt(100 * 0.25) / 1_000
