@@ -291,8 +291,9 @@ class Face:
             raise ConfigurationError(message)
         bounds = options.get("min_ttl", MIN_TTL_SECONDS), options.get("max_ttl", MAX_TTL_SECONDS)
         terms = resolved_terms(ttl, wait, options.get("renew", False), options.get("fair", False), *bounds)
-        if hash_tag(self._namespace + checked_key(name, "lock")) == (self._namespace + name)[1:-1]:
-            message = f"the lock {name!r} would be the same as {name[1:-1]!r}: a name must be more than a hash tag"
+        full = self._namespace + checked_key(name, "lock")
+        if full[0] == "{" and full[-1] == "}" and hash_tag(full) and not hash_tag(full[1:-1]):
+            message = f"the lock {name!r} would be the same as {full[1:-1]!r}: a name must be more than a hash tag"
             raise ConfigurationError(message)
         return Asking(self._now, name, terms, self._defaults.lock_patience, bounds, on_lost)
 

@@ -87,9 +87,10 @@ class Hold:
 
     def confirmed(self, sent: float, ttl_ms: int, fence: int) -> None:
         """Believe in a grant or an extension; the server, too, only ever moves an end outwards."""
-        self.ttl_ms, self.fence = max(self.ttl_ms, ttl_ms), max(self.fence, fence)
-        self.until = max(self.until, sent + validity(ttl_ms))
-        self.since = max(self.since, sent)
+        self.fence = max(self.fence, fence)
+        until = sent + validity(ttl_ms)
+        if until > self.until:
+            self.until, self.since, self.ttl_ms = until, sent, ttl_ms
 
     @property
     def behind(self) -> bool:

@@ -5,6 +5,7 @@ never happen twice is for the database to refuse, by ``held.fence``.
 """
 
 import asyncio
+import inspect
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from . import locking
 from .context import Context
-from .errors import LockLost, LockUnavailable
+from .errors import ConfigurationError, LockLost, LockUnavailable
 from .hold import Hold
 from .policy import Ttl
 from .runner import run_blocking
@@ -47,8 +48,8 @@ class _Held:
     """What the two faces of a held lock share."""
 
     def __init__(self, asking: Asking) -> None:
-        tell = asking.on_lost
-        on_lost = None if tell is None else lambda: tell(self)
+        on_lost = None if asking.on_lost is None else self._tell
+        self._on_lost = asking.on_lost
         self._hold = Hold(asking.context(), asking.name, asking.terms, asking.patience, on_lost)
         self._bounds = asking.bounds
         self._process = os.getpid()
@@ -71,6 +72,9 @@ class _Held:
     def remaining(self) -> float:
         """Return the seconds for which the lock may be believed in: its ttl from the first send, less 1 % and 2 ms."""
         return self._hold.remaining() if self._is_ours() else 0.0
+
+    def _tell(self) -> object:
+        return self._on_lost(self) if self._on_lost else None
 
     def _is_ours(self) -> bool:
         return os.getpid() == self._process
@@ -100,6 +104,13 @@ class Held(_Held):
     def __init__(self, asking: Asking) -> None:
         super().__init__(asking)
         self._watch = ThreadWatch(self._hold)
+
+    def _tell(self) -> None:
+        told = super()._tell()
+        if inspect.iscoroutine(told):
+            told.close()
+            message = "on_lost is asynchronous: use AsyncCache, from connect_async()"
+            raise ConfigurationError(message)
 
     def ensure(self) -> None:
         """Make sure that the lock is still ours: its time is not over, and the server says so too, in one command.
@@ -195,25 +206,29 @@ class Lock:
 
     def __enter__(self) -> Held:
         held = Held(self._asking)
-        self._entered.setdefault(_whoever(), []).append(held)
         try:
             held.take()
+            self._entered.setdefault(_whoever(), []).append(held)
             return held  # inside, as in take()
         except BaseException:
             held.abandon()
-            _forget_newest(self._entered)
+            _forget(self._entered, held)
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        held: Held | None = None
         try:
-            _newest(self._entered).__exit__(kind, error, trace)
+            held = _newest(self._entered)
+            held.__exit__(kind, error, trace)
         except BaseException:
-            _newest(self._entered).abandon()  # if it was interrupted; else there is nothing left
+            held = held or _newest(self._entered)
+            held.abandon()  # if it was interrupted; else there is nothing left
             raise
         finally:
-            _forget_newest(self._entered)
+            if held:
+                _forget(self._entered, held)
 
     def __repr__(self) -> str:
         return f"Lock({self._asking.name!r})"
@@ -294,10 +309,11 @@ class AsyncLock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        held = _newest(self._entered)
         try:
-            await _newest(self._entered).__aexit__(kind, error, trace)
+            await held.__aexit__(kind, error, trace)
         finally:
-            _forget_newest(self._entered)
+            _forget(self._entered, held)
 
     def __repr__(self) -> str:
         return f"AsyncLock({self._asking.name!r})"
@@ -333,11 +349,12 @@ def _newest(entered: dict[object, list[T]]) -> T:
     return entered[_enterer(entered)][-1]
 
 
-def _forget_newest(entered: dict[object, list[T]]) -> None:
-    enterer = _enterer(entered)
-    entered[enterer].pop()
-    if not entered[enterer]:
-        del entered[enterer]
+def _forget(entered: dict[object, list[T]], held: T) -> None:
+    for enterer, theirs in list(entered.items()):
+        if held in theirs:
+            theirs.remove(held)
+            if not theirs:
+                del entered[enterer]
 
 
 def _enterer(entered: dict[object, list[T]]) -> object:

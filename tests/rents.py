@@ -1,5 +1,6 @@
 """Dousell's ledger for tests: rents that nobody else pays, slots that nobody else books."""
 
+import asyncio
 import itertools
 import time
 import uuid
@@ -15,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from dousell_cache.dousell import database
-from dousell_cache.dousell.ledger import Ledger, postgres_ledger, supabase_ledger
+from dousell_cache.dousell.ledger import Ledger, LedgerRefused, SupabaseLedger, postgres_ledger, supabase_ledger
 from dousell_cache.dousell.receipts import Rent, Slot, Visit
 from dousell_cache.local import Cloud
 
@@ -89,6 +90,37 @@ async def opened(kind: str, cloud: Cloud) -> AsyncIterator[Ledger]:
             yield direct
     else:
         async with supabase_ledger(str(cloud.supabase_url), cloud.supabase_service_key) as ledger:
+            await _knows_the_schema(ledger)
+            yield ledger
+
+
+async def _knows_the_schema(ledger: Ledger) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            await ledger.call("find_payment", {"lease_id": 0, "period": MONTH.isoformat()})
+        except LedgerRefused as error:
+            if error.code != "PGRST202" or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+@asynccontextmanager
+async def gateway(body: bytes) -> AsyncIterator[SupabaseLedger]:
+    """Open a ledger behind a gateway that says 200 to everything, with this body."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with supabase_ledger(f"http://127.0.0.1:{port}", "key") as ledger:
             yield ledger
 
 
@@ -153,6 +185,26 @@ class Broken:
         answer = await self.ledger.call(function, arguments)
         await self.after()
         return answer
+
+
+class Answered:
+    """A ledger for which somebody else answers the calls of one function."""
+
+    def __init__(self, ledger: Ledger, function: str, instead: Callable[[str, Any], Awaitable[Any]]) -> None:
+        self.ledger, self.function, self.instead = ledger, function, instead
+
+    async def call(self, function: str, arguments: Any) -> Any:
+        """Call the function, or ask who answers instead."""
+        return await (self.instead if function == self.function else self.ledger.call)(function, arguments)
+
+
+def stale_above(ledger: Ledger, high_water: int) -> Callable[[str, Any], Awaitable[Any]]:
+    """Return what answers that the ledger has seen such a fence."""
+
+    async def answer(function: str, arguments: Any) -> Any:
+        return await ledger.call(function, arguments) | {"answer": "stale", "high_water": high_water}
+
+    return answer
 
 
 def once(error: Exception) -> Hook:

@@ -1,6 +1,9 @@
 """The ledger has the last word: one row a month, fences, idempotency keys; through PostgREST and past it."""
 
 import asyncio
+import os
+import signal
+import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
@@ -9,7 +12,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 from psycopg import errors, sql
+from psycopg.conninfo import make_conninfo
 
+from dousell_cache.dousell import ledger as ledgers
 from dousell_cache.dousell.ledger import (
     Ledger,
     LedgerConflict,
@@ -18,6 +23,7 @@ from dousell_cache.dousell.ledger import (
     LedgerUnavailable,
     PostgresLedger,
     SupabaseLedger,
+    checked_answer,
     sort_failure,
     supabase_ledger,
 )
@@ -26,7 +32,7 @@ from dousell_cache.local import Cloud
 from dousell_cache.local.process import free_ports
 
 from .conftest import WaitUntil
-from .rents import LEDGERS, claiming, new_rent, new_visit, opened, owner_of, rows, run, second_of_two, settling
+from .rents import LEDGERS, claiming, gateway, new_rent, new_visit, opened, owner_of, rows, run, second_of_two, settling
 
 FUNCTIONS = ["claim_payment", "settle_payment", "find_payment", "queue_for_visit", "book_visit", "free_slots"]
 FAILING = """
@@ -156,11 +162,12 @@ async def test_a_month_after_the_lease_is_not_due(ledger: Ledger, cloud: Cloud) 
         {"idempotency_key": ""},
         {"idempotency_key": "k" * 256},
         {"fence": -1},
+        {"fence": 2**53},
         {"period": "2031-03-02"},
     ],
 )
 async def test_nonsense_is_refused(ledger: Ledger, cloud: Cloud, rent: Rent, arguments: dict[str, object]) -> None:
-    """An unknown channel, a key that is none or too long, a negative fence, no first of a month: an error, no row."""
+    """An unknown channel, a key that is none or too long, a fence of no lock's, no first day: an error, no row."""
     with pytest.raises(LedgerRefused, match=r"^claim_payment: ") as refused:
         await ledger.call("claim_payment", claiming(rent, 7) | arguments)
     assert refused.value.code == "23514"
@@ -353,8 +360,8 @@ def test_functions_look_nowhere_else(cloud: Cloud) -> None:
     """Every function resolves its names in the schemas it names: no path can slip another table under it."""
     new_rent(cloud)
     query = "select proname, proconfig from pg_proc where pronamespace = 'public'::regnamespace and proname = any(%s)"
-    found = {row["proname"]: row["proconfig"] for row in run(cloud, query, FUNCTIONS)}
-    assert found == {function: ['search_path=""'] for function in FUNCTIONS}
+    found = {row["proname"]: row["proconfig"][0] for row in run(cloud, query, FUNCTIONS)}
+    assert found == dict.fromkeys(FUNCTIONS, 'search_path=""')
 
 
 # What goes wrong
@@ -402,6 +409,115 @@ async def test_failures_are_sorted(ledger: Ledger, code: str, kind: type[LedgerE
 def test_codes_of_the_way_are_sorted(code: str, kind: type[LedgerError]) -> None:
     """PostgREST's and the gateways' codes: no answer where nobody knows, a refusal where somebody said no."""
     assert type(sort_failure(code, "")) is kind
+
+
+PAYMENT = {"lease_id": 1, "period": "2031-03-01", "amount_xof": 1, "channel": "wave", "reference": "R"}
+
+
+@pytest.mark.parametrize("body", [b"<html>ok</html>", b"", b"null", b"[]", b'"settled"', b"{}"])
+@pytest.mark.parametrize("function", ["claim_payment", "settle_payment", "find_payment", "book_visit"])
+async def test_what_a_gateway_says_is_no_answer(function: str, body: bytes) -> None:
+    """A 200 that holds no answer of the function's: nobody knows whether the call was carried out."""
+    async with gateway(body) as ledger:
+        with pytest.raises(LedgerUnavailable, match=f"^{function}: what came back is no answer"):
+            await ledger.call(function, {})
+
+
+@pytest.mark.parametrize("said", [None, "[]", '"settled"', "1"])
+async def test_what_a_database_says_is_no_answer(cloud: Cloud, said: str | None) -> None:
+    """The same from PostgreSQL itself, from a function that was changed."""
+    run(cloud, "create or replace function public.says(said jsonb) returns jsonb language sql return said")
+    async with opened("postgres", cloud) as ledger:
+        with pytest.raises(LedgerUnavailable, match=r"^says: what came back is no answer"):
+            await ledger.call("says", {"said": said})
+
+
+@pytest.mark.parametrize(
+    ("function", "answer"),
+    [
+        ("claim_payment", {"answer": "claimed", "payment": PAYMENT, "high_water": 1, "owner_id": 1}),
+        ("find_payment", {"answer": "found", "payment": PAYMENT | {"status": "gone"}, "high_water": 1, "owner_id": 1}),
+        ("settle_payment", {"answer": "settled", "payment": None, "high_water": None, "owner_id": 1}),
+        ("book_visit", {"answer": "booked", "visit": [], "high_water": 1, "owner_id": 1}),
+        ("free_slots", "<html>ok</html>"),
+        ("free_slots", {}),
+        ("free_slots", [{"starts_at": "2031-03-03T10:00:00+00:00"}]),
+    ],
+)
+def test_an_answer_has_what_is_asked_of_it(function: str, answer: object) -> None:
+    """An answer that lacks what its reader needs, or has something else there, is none."""
+    with pytest.raises(LedgerUnavailable, match=f"^{function}: what came back is no answer"):
+        checked_answer(function, answer)
+
+
+async def test_a_row_that_somebody_keeps_is_not_waited_for_long(cloud: Cloud, rent: Rent) -> None:
+    """An open transaction on the lease: the database itself ends the call, either way to it, and nothing is claimed."""
+    other = new_rent(cloud)
+    async with opened("supabase", cloud) as site, opened("postgres", cloud) as direct:
+        with psycopg.connect(cloud.postgres_url) as keeper:
+            keeper.execute("select 1 from leases where id = any(%s) for update", [[rent.lease_id, other.lease_id]])
+            async with asyncio.timeout(30):
+                failed = await asyncio.gather(
+                    site.call("claim_payment", claiming(rent, 1)),
+                    direct.call("claim_payment", claiming(other, 1)),
+                    return_exceptions=True,
+                )
+        assert [(type(error), getattr(error, "code", "")) for error in failed] == [(LedgerUnavailable, "55P03")] * 2
+        assert rows(cloud, rent) == rows(cloud, other) == []
+        assert (await direct.call("claim_payment", claiming(other, 1)))["answer"] == "claimed"
+
+
+def test_what_takes_a_row_waits_for_it_five_seconds(cloud: Cloud) -> None:
+    """Every function that takes a row or a turn has the limit, whoever calls it."""
+    new_rent(cloud)
+    query = (
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace and 'lock_timeout=5s' = any(proconfig)"
+    )
+    assert {row["proname"] for row in run(cloud, query)} == {"claim_payment", "settle_payment", "book_visit"}
+
+
+@pytest.mark.parametrize(("own", "seconds"), [("", "8s"), ("-c statement_timeout=3s", "3s")])
+async def test_the_server_ends_a_statement_before_we_give_it_up(cloud: Cloud, own: str, seconds: str) -> None:
+    """The session of a direct ledger has its limits; what the URL itself asks for has the last word."""
+    run(
+        cloud,
+        "create or replace function public.limit_of(name text) returns jsonb language sql "
+        "return jsonb_build_object('limit', current_setting(name))",
+    )
+    ledger = PostgresLedger(make_conninfo(cloud.postgres_url, options=own))
+    assert await ledger.call("limit_of", {"name": "statement_timeout"}) == {"limit": seconds}
+    assert await ledger.call("limit_of", {"name": "lock_timeout"}) == {"limit": "5s"}
+    await ledger.close()
+
+
+async def test_a_frozen_server_is_given_up(cloud: Cloud, rent: Rent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent server costs each caller its seconds, also who waits in turn; then the connection is left."""
+    ledger = PostgresLedger(make_conninfo(cloud.postgres_url, application_name=rent.key))
+    await ledger.call("claim_payment", claiming(rent, 1))
+    monkeypatch.setattr(ledgers, "_SECONDS", 0.3)
+    ((backend,),) = (
+        r.values() for r in run(cloud, "select pid from pg_stat_activity where application_name = %s", rent.key)
+    )
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(4):  # the driver alone would say goodbye for ten seconds
+            calls = [ledger.call("claim_payment", claiming(rent, 2)) for _ in range(2)]
+            failed = await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert [str(error) for error in failed] == ["claim_payment: no answer within 0.3 s"] * 2
+    monkeypatch.undo()
+    assert (await ledger.call("claim_payment", claiming(rent, 3)))["answer"] == "taken_over"
+    await ledger.close()
+
+
+async def test_a_server_that_accepts_and_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does one that never answers the connection."""
+    monkeypatch.setattr(ledgers, "_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ledger = PostgresLedger(f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/dousell")
+        with pytest.raises(LedgerUnavailable, match=r"^claim_payment: no answer within 0\.3 s$"):
+            await ledger.call("claim_payment", {})
 
 
 async def test_nobody_there(cloud: Cloud, rent: Rent) -> None:

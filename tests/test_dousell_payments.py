@@ -26,7 +26,22 @@ from dousell_cache.local import Cloud
 from dousell_cache.local.process import free_ports
 from dousell_cache.locks import AsyncHeld
 
-from .rents import MONTH, Broken, Hook, claiming, new_rent, nothing, once, opened, owner_of, rows, run
+from .rents import (
+    MONTH,
+    Answered,
+    Broken,
+    Hook,
+    claiming,
+    gateway,
+    new_rent,
+    nothing,
+    once,
+    opened,
+    owner_of,
+    rows,
+    run,
+    stale_above,
+)
 
 if TYPE_CHECKING:
     from .conftest import FreeValkey
@@ -212,6 +227,29 @@ async def test_a_declined_payment_can_be_tried_again(
     assert (await pay_rent(cache, ledger, watched, again(rent))).status == "paid"
     assert (await pay_rent(cache, ledger, watched, rent)).status == "already_paid"
     assert (watched.asked, is_paid_once(cloud, rent, provider)) == (2, True)
+
+
+async def test_a_refused_page_does_not_hide_what_a_later_one_began(
+    cache: AsyncCache, ledger: Ledger, cloud: Cloud, provider: PayDunya, rent: Rent
+) -> None:
+    """Refused, and a new page's charge still unsettled: the old page is never told that nothing was debited."""
+
+    async def down() -> None:
+        raise LedgerUnavailable("down")
+
+    watched = Watched(provider)
+    provider.faults = Faults(declined=1)
+    assert (await pay_rent(cache, ledger, watched, rent)).status == "declined"
+    provider.faults = Faults()
+    later = await pay_rent(cache, Broken(ledger, "settle_payment", before=down), watched, again(rent))
+    assert (later.status, sum(provider.debits().values())) == ("verifying", 1)
+    provider.faults = Faults(request_lost=1)
+    assert (await pay_rent(cache, ledger, watched, rent)).status == "verifying"
+    provider.faults = Faults()
+    assert (await pay_rent(cache, ledger, watched, rent)).status == "paid"
+    assert (await pay_rent(cache, ledger, watched, rent)).status == "already_paid"
+    (row,) = rows(cloud, rent)
+    assert (watched.asked, row["status"], provider.debits()) == (2, "paid", {row["reference"]: 1})
 
 
 @pytest.mark.parametrize(
@@ -440,6 +478,20 @@ async def test_a_mark_that_rises_meanwhile_is_answered_too(
     assert is_paid_once(cloud, rent, provider)
 
 
+async def test_a_fence_that_no_lock_can_be_above(
+    cache: AsyncCache, ledger: Ledger, cloud: Cloud, provider: PayDunya, rent: Rent
+) -> None:
+    """Told before the charge it is an error of the site's, and nothing is charged; after it, being verified."""
+    watched, beyond = Watched(provider), stale_above(ledger, 2**60)
+    with pytest.raises(LedgerRefused, match=f"fence {2**60} is none of a lock's"):
+        await pay_rent(cache, Answered(ledger, "claim_payment", beyond), watched, rent)
+    assert watched.asked == 0
+    said = await pay_rent(cache, Answered(ledger, "settle_payment", beyond), watched, rent)
+    assert (said.status, said.cause.partition(":")[0], watched.asked) == ("verifying", "LedgerRefused", 1)
+    assert (await pay_rent(cache, ledger, watched, rent)).status == "paid"
+    assert is_paid_once(cloud, rent, provider)
+
+
 @pytest.mark.parametrize("point", ["before", "after"])
 async def test_a_server_that_forgets_is_not_believed(
     free_cache: AsyncCache, ledger: Ledger, cloud: Cloud, provider: PayDunya, rent: Rent, point: str
@@ -570,6 +622,33 @@ async def test_a_settlement_that_fails_never_looks_unpaid(
     assert (receipt.status, receipt.cause) == ("verifying", f"{type(error).__name__}: {error}")
     assert (await pay_rent(cache, ledger, provider, rent)).status == "paid"
     assert is_paid_once(cloud, rent, provider)
+
+
+@pytest.mark.parametrize("body", [b"<html>ok</html>", b"", b"null", b"{}"])
+async def test_a_settlement_without_sense_never_looks_unpaid(
+    cache: AsyncCache, ledger: Ledger, cloud: Cloud, provider: PayDunya, rent: Rent, body: bytes
+) -> None:
+    """The money has moved and a gateway answers for the ledger: being verified; the next click settles."""
+    async with gateway(body) as senseless:
+        receipt = await pay_rent(cache, Answered(ledger, "settle_payment", senseless.call), provider, rent)
+    assert (receipt.status, receipt.cause.partition(":")[0]) == ("verifying", "LedgerUnavailable")
+    assert (await pay_rent(cache, ledger, provider, rent)).status == "paid"
+    assert is_paid_once(cloud, rent, provider)
+
+
+@pytest.mark.parametrize("declined", [0, 1])
+async def test_a_row_that_is_gone_after_the_charge_is_verified(
+    cache: AsyncCache, ledger: Ledger, cloud: Cloud, provider: PayDunya, rent: Rent, declined: float
+) -> None:
+    """Somebody has deleted the month's row while the provider worked: being verified, and the log learns of it."""
+    provider.faults = Faults(declined=declined)
+
+    async def deleted() -> None:
+        run(cloud, "delete from payment_keys where lease_id = %s and period = %s", rent.lease_id, MONTH)
+        run(cloud, "delete from payments where lease_id = %s and period = %s", rent.lease_id, MONTH)
+
+    receipt = await pay_rent(cache, ledger, Watched(provider, after=deleted), rent)
+    assert (receipt.status, receipt.cause) == ("verifying", "settle_payment answered unclaimed")
 
 
 async def test_an_outcome_that_cannot_be_is_not_told_as_paid(

@@ -19,7 +19,19 @@ from dousell_cache.environments import from_url, rest
 from dousell_cache.local import Cloud
 from dousell_cache.local.process import free_ports
 
-from .rents import LEDGERS, Broken, new_visit, once, opened, run, second_of_two, visits
+from .rents import (
+    LEDGERS,
+    Answered,
+    Broken,
+    gateway,
+    new_visit,
+    once,
+    opened,
+    run,
+    second_of_two,
+    stale_above,
+    visits,
+)
 
 if TYPE_CHECKING:
     from .conftest import FreeValkey
@@ -248,6 +260,15 @@ async def test_fences_below_the_ledgers_are_answered(
     assert visits(cloud, visit.property_id)[-1]["fence"] == high + 1
 
 
+async def test_a_fence_that_no_lock_can_be_above(cache: AsyncCache, ledger: Ledger, cloud: Cloud, visit: Visit) -> None:
+    """A number that no lock has written is an error of the site's, as a fence and as a mark; no row is made."""
+    with pytest.raises(LedgerRefused) as refused:
+        await ledger.call("book_visit", booking(visit, 2**53))
+    assert (refused.value.code, visits(cloud, visit.property_id)) == ("23514", [])
+    with pytest.raises(LedgerRefused, match=f"fence {2**60} is none of a lock's"):
+        await book_visit(cache, Answered(ledger, "book_visit", stale_above(ledger, 2**60)), visit)
+
+
 async def test_a_server_that_forgets_is_not_believed(
     free_cache: AsyncCache, ledger: Ledger, cloud: Cloud, visit: Visit
 ) -> None:
@@ -302,6 +323,14 @@ async def test_a_ledger_that_is_down_is_told(cache: AsyncCache, visit: Visit) ->
     (port,) = free_ports(1)
     said = await book_visit(cache, PostgresLedger(f"postgresql://me@127.0.0.1:{port}/x"), visit)
     assert (said.status, said.cause) == ("ledger_unavailable", "book_visit: OperationalError")
+
+
+@pytest.mark.parametrize("body", [b"<html>ok</html>", b"", b"null", b"{}"])
+async def test_an_answer_without_sense_is_none(cache: AsyncCache, ledger: Ledger, visit: Visit, body: bytes) -> None:
+    """A gateway answers for the ledger: the booking is not confirmed."""
+    async with gateway(body) as senseless:
+        said = await book_visit(cache, Answered(ledger, "book_visit", senseless.call), visit)
+    assert (said.status, said.cause.partition(":")[0]) == ("ledger_unavailable", "book_visit")
 
 
 async def test_a_conflict_is_a_taken_slot(cache: AsyncCache, ledger: Ledger, visit: Visit) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import LockLost, LockUnavailable
 from ..locks import AsyncHeld
-from .ledger import Answer, Ledger, LedgerError, LedgerUnavailable
+from .ledger import Answer, Ledger, LedgerError, LedgerUnavailable, high_water
 from .paydunya import Charge, Provider, ProviderUnavailable
 from .receipts import PaymentStatus, Receipt
 
@@ -90,7 +90,7 @@ class Case:
             answer = await _settle(self.ledger, charge, self.answer, self.held.fence)
             if answer["answer"] == "stale":
                 with suppress(LockLost, LockUnavailable):  # then a newer holder settles it
-                    await self.held.extend(fence_above=answer["high_water"])
+                    await self.held.extend(fence_above=high_water(answer))
                     answer = await _settle(self.ledger, charge, self.answer, self.held.fence)
         except LedgerError as error:
             return self.receipt("verifying", _named(error))
@@ -107,8 +107,10 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def _told(charge: Charge, payment: Mapping[str, Any]) -> PaymentStatus:
+def _told(charge: Charge, payment: Mapping[str, Any] | None) -> PaymentStatus:
     """Return what to tell after a charge that is over, from the row as it stands after settling."""
+    if payment is None:  # somebody has deleted it
+        return "verifying"
     if charge.state == "completed":
         mine = payment["status"] == "paid" and payment["reference"] == charge.reference
         return "paid" if mine else "verifying"

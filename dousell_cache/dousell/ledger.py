@@ -7,12 +7,14 @@ goes wrong is sorted here and nowhere else: nobody knows (unavailable), somebody
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 import httpx
+import msgspec
 import psycopg
 from postgrest import APIError
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from supabase import AsyncClient
 
 from ..errors import CacheError
@@ -20,7 +22,10 @@ from .origin import supabase_client
 
 Answer = dict[str, Any]
 
-_SECONDS = 10  # as the origin's: a database that takes this long is down
+_SECONDS = 10.0  # as the origin's: a database that takes this long is down
+_FAREWELL_SECONDS = 1.0  # for the driver, to have the server stop what it was too slow for
+_LIMITS = "-c statement_timeout=8s -c lock_timeout=5s"  # the server's own, which come first and say more
+_FENCES_END = 2**53  # as the schema has it
 
 
 class LedgerError(CacheError):
@@ -89,6 +94,75 @@ def sort_failure(code: str, message: str) -> LedgerError:
     return LedgerRefused(message, code)
 
 
+class _Payment(TypedDict):
+    lease_id: int
+    period: str
+    amount_xof: int
+    status: Literal["pending", "paid", "failed"]
+    channel: str
+    reference: str
+
+
+class _PaymentAnswer(TypedDict):
+    answer: str
+    payment: _Payment | None
+    high_water: int
+    owner_id: int | None
+
+
+class _VisitAnswer(TypedDict):
+    answer: str
+    visit: dict[str, Any] | None
+    high_water: int
+    owner_id: int | None
+
+
+class _Slot(TypedDict):
+    starts_at: str
+    ends_at: str
+
+
+_SHAPES: Mapping[str, Any] = {
+    "find_payment": _PaymentAnswer,
+    "claim_payment": _PaymentAnswer,
+    "settle_payment": _PaymentAnswer,
+    "book_visit": _VisitAnswer,
+    "free_slots": list[_Slot],
+}
+
+
+def checked_answer(function: str, answer: object) -> Any:
+    """Return an answer if it is one of that function's; a gateway's 200 may hold anything.
+
+    Args:
+        function: its name.
+        answer: what came back.
+
+    Raises:
+        LedgerUnavailable: it is not, so nobody knows whether the call was carried out.
+    """
+    try:
+        msgspec.convert(answer, _SHAPES.get(function, Answer))
+    except msgspec.ValidationError as error:
+        raise LedgerUnavailable(f"{function}: what came back is no answer: {error}") from None
+    return answer
+
+
+def high_water(stale: Answer) -> int:
+    """Return the fence that a lock's is to be above.
+
+    Args:
+        stale: the answer that tells it.
+
+    Raises:
+        LedgerRefused: none can be above it; no lock has ever written such a number.
+    """
+    fence: int = stale["high_water"]
+    if not 0 <= fence < _FENCES_END:
+        raise LedgerRefused(f"the ledger's fence {fence} is none of a lock's")
+    return fence
+
+
 class SupabaseLedger:
     """Call through PostgREST with the supabase client.
 
@@ -102,11 +176,12 @@ class SupabaseLedger:
     async def call(self, function: str, arguments: Mapping[str, Any]) -> Any:
         """Call a function of the schema; see :class:`Ledger`."""
         try:
-            return (await self._client.rpc(function, dict(arguments)).execute()).data
+            answer = (await self._client.rpc(function, dict(arguments)).execute()).data
         except APIError as error:
             raise sort_failure(error.code or "", f"{function}: {error.message}") from error
         except httpx.HTTPError as error:
             raise LedgerUnavailable(f"{function}: {type(error).__name__}") from error
+        return checked_answer(function, answer)
 
 
 @asynccontextmanager
@@ -140,13 +215,16 @@ class PostgresLedger:
         """Call a function of the schema; see :class:`Ledger`."""
         named = [sql.SQL("{} => %s").format(sql.Identifier(name)) for name in arguments]
         query = sql.SQL("select {}({})").format(sql.Identifier("public", function), sql.SQL(", ").join(named))
-        async with self._turn:
-            try:
+        try:
+            # Interrupted once, the driver asks the server to stop; interrupted again, it closes the connection.
+            async with asyncio.timeout(_SECONDS + _FAREWELL_SECONDS), asyncio.timeout(_SECONDS), self._turn:
                 cursor = await (await self._connected()).execute(query, list(arguments.values()))
                 (answer,) = await cursor.fetchone() or (None,)
-            except psycopg.Error as error:
-                raise sort_failure(error.sqlstate or "", f"{function}: {_said(error)}") from error
-        return answer
+        except TimeoutError as error:
+            raise LedgerUnavailable(f"{function}: no answer within {_SECONDS:g} s") from error
+        except psycopg.Error as error:
+            raise sort_failure(error.sqlstate or "", f"{function}: {_said(error)}") from error
+        return checked_answer(function, answer)
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -156,7 +234,8 @@ class PostgresLedger:
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
             connect = psycopg.AsyncConnection.connect
-            self._connection = await connect(self._url, autocommit=True, connect_timeout=_SECONDS)
+            options = f"{_LIMITS} {conninfo_to_dict(self._url).get('options', '')}"  # the URL's own have the last word
+            self._connection = await connect(self._url, autocommit=True, options=options)
         return self._connection
 
 

@@ -12,14 +12,13 @@ from ..async_cache import AsyncCache
 from ..errors import CacheError, LockBusy, LockLost, LockUnavailable
 from ..locks import AsyncHeld
 from .charging import AS_IT_STANDS, TIMING, Case, Timing
-from .ledger import Answer, Ledger, LedgerError, LedgerUnavailable
+from .ledger import Answer, Ledger, LedgerError, LedgerUnavailable, high_water
 from .paydunya import Provider
 from .receipts import PaymentStatus, Receipt, Rent, first_day, owner_tag, payment_lock
 
 # What the ledger says instead of letting anybody charge.
 _REFUSALS: Mapping[str, PaymentStatus] = {
     "paid": "paid",
-    "failed": "declined",
     "already_paid": "already_paid",
     "key_reused": "key_reused",
     "wrong_amount": "wrong_amount",
@@ -48,8 +47,8 @@ async def pay_rent(
         tells more: nothing is charged twice.
 
     Raises:
-        LedgerRefused: the ledger does not take such a call: a right or a function is missing, or the channel or the
-            key makes no sense. Nothing was charged.
+        LedgerRefused: the ledger does not take such a call: a right or a function is missing, the channel or the key
+            makes no sense, or the row's fence is none of a lock's. Nothing was charged.
         ProviderRefused: the provider knows the reference by another amount: somebody has changed the row by hand.
     """
 
@@ -114,8 +113,10 @@ async def _pay(case: Case) -> Receipt:
         return await case.charge()
     if kind == "taken_over":
         return await case.find(then_charge=True)
-    if kind == "failed" and payment["status"] == "paid":
-        return case.receipt("already_paid")  # what this key began failed, what a later one began did not
+    if kind == "failed" and payment["status"] == "pending":
+        return await case.find()  # what this key began failed; what a later one began may have been charged
+    if kind == "failed":
+        return case.receipt(AS_IT_STANDS[payment["status"]])
     return case.receipt(_REFUSALS[kind])
 
 
@@ -123,7 +124,7 @@ async def _fenced(held: AsyncHeld, step: Callable[[int], Awaitable[Answer]]) -> 
     """Take a step under the lock's fence; if the ledger knows of a larger one, once more above that."""
     answer = await step(held.fence)
     if answer["answer"] == "stale":
-        await held.extend(fence_above=answer["high_water"])
+        await held.extend(fence_above=high_water(answer))
         answer = await step(held.fence)
     return answer
 

@@ -76,7 +76,8 @@ create table if not exists public.payments (
   paid_at timestamptz check ((paid_at is not null) = (status = 'paid')),
   -- The fence of the lock under which the row was written. A holder that was paused past its lock's end
   -- comes back with a smaller number than the row's, and that is how it can be refused.
-  fence bigint not null default 0 check (fence >= 0),
+  -- A lock's ends below 2^53, up to which every number is exact in Lua and in JSON.
+  fence bigint not null default 0 check (fence between 0 and 9007199254740991),
   -- Counts the attempts, each with a reference of its own; a new one begins only when the last one failed for good.
   attempt integer not null default 1 check (attempt > 0),
   -- The last word on "never paid twice": a month has one row, a failed attempt is tried again in place.
@@ -116,7 +117,7 @@ create table if not exists public.visits (
   starts_at timestamptz not null,
   ends_at timestamptz not null, -- exclusive: the next visit may start now
   status text not null default 'booked' check (status in ('booked', 'done', 'cancelled')),
-  fence bigint not null default 0 check (fence >= 0), -- of the lock on the slot, as in payments
+  fence bigint not null default 0 check (fence between 0 and 9007199254740991), -- of the lock on the slot, as in payments
   check (ends_at > starts_at and ends_at <= starts_at + interval '4 hours'),
   -- What visit_minutes rests on: whole minutes, and few enough of them.
   check (extract(second from starts_at at time zone 'UTC') = 0 and extract(second from ends_at at time zone 'UTC') = 0),
@@ -201,7 +202,8 @@ $$;
 
 -- Functions answer; they raise only for nonsense. Every answer is an object: `answer` is its kind, `payment` the
 -- month's row as it stands now (null if there is none), `owner_id` whose dashboard it concerns, and `high_water` the
--- largest fence seen.
+-- largest fence seen. Whoever waits 5 s for a row or a turn is told 55P03: the caller may ask again, and PostgREST has
+-- its connection back.
 create or replace function public.find_payment(lease_id bigint, period date, answer text default 'found')
 returns jsonb language sql volatile set search_path = '' as $$
   select jsonb_build_object(
@@ -220,7 +222,7 @@ $$;
 -- `wrong_amount`, `not_due` (a month outside the lease), `no_such_lease`. None of those changes anything.
 create or replace function public.claim_payment(
   lease_id bigint, period date, amount_xof integer, channel text, idempotency_key text, fence bigint
-) returns jsonb language plpgsql set search_path = '' as $$
+) returns jsonb language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 #variable_conflict use_column
 declare
   lease public.leases;
@@ -282,7 +284,7 @@ end $$;
 create or replace function public.settle_payment(
   lease_id bigint, period date, fence bigint, outcome text, reference text, paid_at timestamptz default null,
   channel text default null
-) returns jsonb language plpgsql set search_path = '' as $$
+) returns jsonb language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 #variable_conflict use_column
 declare
   held public.payments;
@@ -321,7 +323,7 @@ end $$;
 create or replace function public.book_visit(
   property_id bigint, visitor_id uuid, visitor_label text, starts_at timestamptz, ends_at timestamptz, fence bigint,
   as_of timestamptz default now()
-) returns jsonb language plpgsql set search_path = '' as $$
+) returns jsonb language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 #variable_conflict use_column
 declare
   home public.properties;

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 from ..async_cache import AsyncCache
 from ..errors import CacheError, LockBusy, LockLost, LockUnavailable
-from .ledger import Answer, Ledger, LedgerConflict, LedgerUnavailable
+from .ledger import Answer, Ledger, LedgerConflict, LedgerUnavailable, high_water
 from .receipts import Booking, Slot, Visit, VisitStatus, owner_tag, slots_key
 
 LOCK_SECONDS = 10.0
@@ -70,15 +70,15 @@ async def book_visit(
         What came of it; its `message` is what the visitor reads.
 
     Raises:
-        LedgerRefused: the ledger does not take such a call: a right or a function is missing, or no visit can be so
-            long or begin in the middle of a minute.
+        LedgerRefused: the ledger does not take such a call: a right or a function is missing, no visit can be so long
+            or begin in the middle of a minute, or the slot's fence is none of a lock's.
     """
     booking: Booking | None = None
     try:
         async with cache.lock(visit.lock, lock_seconds) as held:
             answer = await _book(ledger, visit, as_of, held.fence)
             if answer["answer"] == "stale":
-                await held.extend(fence_above=answer["high_water"])
+                await held.extend(fence_above=high_water(answer))
                 answer = await _book(ledger, visit, as_of, held.fence)
             booking = Booking(_STATUSES[answer["answer"]], answer["visit"], answer["owner_id"])
     except (LockBusy, LockLost):
