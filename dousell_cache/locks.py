@@ -218,17 +218,24 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        held: Held | None = None
         try:
-            held = _newest(self._entered)
+            self._leave(kind, error, trace)
+        except BaseException:
+            for held in self._entered.pop(_whoever(), []):  # it was interrupted before it began
+                held.abandon()
+            raise
+
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        held = _newest(self._entered)
+        try:
             held.__exit__(kind, error, trace)
         except BaseException:
-            held = held or _newest(self._entered)
-            held.abandon()  # if it was interrupted; else there is nothing left
+            held.abandon()  # nothing, unless it was interrupted
             raise
         finally:
-            if held:
-                _forget(self._entered, held)
+            _forget(self._entered, held)
 
     def __repr__(self) -> str:
         return f"Lock({self._asking.name!r})"

@@ -25,7 +25,13 @@ SERVERS: dict[str, tuple[str, Callable[[Any], Environment]]] = {
 }
 FACES: dict[str, Callable[[Environment, float], Any]] = {"blocking": blocking_transport, "asyncio": async_transport}
 LOST = {  # what the checks say a transport must do, and these say they cannot
-    "rest": {"any_bytes", "a_blocked_command_wakes", "a_blocked_command_times_out", "a_blocked_command_may_be_refused"},
+    "rest": {
+        "any_bytes",
+        "a_release_wakes_who_is_next",
+        "a_blocked_command_wakes",
+        "a_blocked_command_times_out",
+        "a_blocked_command_may_be_refused",
+    },
 }
 
 

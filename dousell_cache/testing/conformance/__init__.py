@@ -13,7 +13,7 @@ attribute (``can_block``, ``can_carry_bytes``), and :func:`run` lists it.
 from dataclasses import dataclass
 
 from ...errors import CacheError
-from . import commands, manners, replies
+from . import commands, locks, manners, replies
 from .check import Check, Transport
 
 __all__ = ["Check", "Report", "checks", "run"]
@@ -36,7 +36,7 @@ class Report:
 
 def checks() -> tuple[Check, ...]:
     """Return every check, in the order of a run: the one that closes the transport is the last."""
-    return (*replies.CHECKS, *commands.CHECKS, *manners.CHECKS)
+    return (*replies.CHECKS, *commands.CHECKS, *locks.CHECKS, *manners.CHECKS)
 
 
 async def run(transport: Transport) -> Report:
