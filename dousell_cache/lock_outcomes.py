@@ -11,6 +11,8 @@ from .locks import AsyncLock, Lock
 
 T = TypeVar("T")
 
+_LONGEST_DELAY = 60  # beyond, it is milliseconds by mistake
+
 
 @dataclass(frozen=True, slots=True)
 class LockOutcome(Generic[T]):
@@ -103,6 +105,6 @@ def checked_tries(body: object, retries: int, delay: float) -> None:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         message = f"retries must be a whole number, 0 or more, not {retries!r}"
         raise ConfigurationError(message)
-    if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay <= 3600:
-        message = f"delay must be seconds, from 0 to 3600, not {delay!r}"
+    if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay <= _LONGEST_DELAY:
+        message = f"delay must be seconds, from 0 to {_LONGEST_DELAY}, not {delay!r}"
         raise ConfigurationError(message)

@@ -26,6 +26,7 @@ GONE_MS = 60_000
 """How long a token that was given up is remembered: longer than a command can be on its way."""
 
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.005, 86_400.0  # of what may be asked for at all
+_LONGEST_WAIT_SECONDS = 3600.0  # beyond, it is milliseconds by mistake
 _LONGEST_FENCE = 2**53  # beyond it, Lua's numbers are no longer exact
 _DRIFT_SHARE, _DRIFT_SECONDS = 0.01, 0.002  # what Redlock allows clocks to run apart
 _RENEWALS_A_TTL = 3
@@ -80,7 +81,7 @@ def _resolved(ttl: Ttl, wait: Ttl, renew: bool, fair: bool, min_ttl: float, max_
             raise ConfigurationError(message)
     shortest = _seconds("min_ttl", min_ttl, _SHORTEST_SECONDS, _LONGEST_SECONDS)
     longest = _seconds("max_ttl", max_ttl, _SHORTEST_SECONDS, _LONGEST_SECONDS)
-    return Terms(_ttl_ms(ttl, shortest, longest), _seconds("wait", wait, 0, _LONGEST_SECONDS), renew, fair)
+    return Terms(_ttl_ms(ttl, shortest, longest), _seconds("wait", wait, 0, _LONGEST_WAIT_SECONDS), renew, fair)
 
 
 def _ttl_ms(ttl: Ttl, shortest: float, longest: float) -> int:

@@ -138,7 +138,7 @@ def test_what_there_was_no_time_for_is_said(capsys: pytest.CaptureFixture[str]) 
     cut = (Explored("keys", 10, 9, False, 0.5), Explored("tags", 10, 9, True, 0.5))
     code, out = said(Evidence(7, 1.0, cut, ("grace",), (), STOOD), capsys)
     assert code == 0
-    assert "no time to finish: keys, grace; give it more --seconds\n" in out
+    assert "no time to finish 2: keys; grace; give it more --seconds\n" in out
 
 
 def test_a_run_that_fails_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:

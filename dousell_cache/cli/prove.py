@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import MeasurementFailed
+from ..errors import ConfigurationError, MeasurementFailed
 
 if TYPE_CHECKING:
     from ..testing.evidence import Control, Evidence
@@ -54,17 +54,26 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         return _list(evidence.names())
     if options.check:
-        return _say_trial(ledger.judged(options.check), as_json=options.json)
+        return _say_trial(_whole(ledger.judged(options.check)), as_json=options.json)
     signal.signal(signal.SIGTERM, _end)
     seed = random.randrange(_ANY_SEED) if options.seed is None else options.seed  # noqa: S311 - nothing secret
     try:
         with _progress() as observe:
             found = evidence.gather(options.seconds, seed, folder=options.out, only=options.only, observe=observe)
+    except OSError as error:
+        raise ConfigurationError(f"--out {options.out} cannot be written to: {error.strerror or error}") from error
     except MeasurementFailed as error:
         print(f"dousell-cache: {error}", file=sys.stderr)
         return FAILED
     print(msgspec.json.format(msgspec.json.encode(document(found))).decode() if options.json else table(found))
     return HOLDS if found.holds else VIOLATED
+
+
+def _whole(trial: "Trial") -> "Trial":
+    if not trial.figures.rows and not trial.objections:
+        message = f"{trial.log} ends before the ledgers were read: it was cut, or its run was stopped"
+        raise ConfigurationError(message)
+    return trial
 
 
 def _end(signum: int, _frame: FrameType | None) -> None:
@@ -118,9 +127,9 @@ def _explored(found: "Evidence") -> Iterator[str]:
         return
     stories = sum(len(one.violations) for one in found.explored)
     yield _row("explorer", f"{found.schedules:,} schedules of {len(found.explored)} scenarios, {stories} violations")
-    short = [*(one.scenario for one in found.explored if not one.complete), *found.left_out]
+    short = _unfinished(found)
     if short:
-        yield _row("", f"no time to finish: {', '.join(short)}; give it more --seconds")
+        yield _row("", f"no time to finish {len(short)}: {'; '.join(short)}; give it more --seconds")
     guards = [control for control in found.controls if control.by == "explorer"]
     missed = [control.name for control in guards if not control.caught]
     yield _row(
@@ -171,7 +180,14 @@ def _verdict(found: "Evidence") -> Iterator[str]:
     if missed:
         yield f"not caught, so this run proves nothing: {', '.join(missed)}"
     caught = "and everything naive was caught" if found.controls else "and no controls were run"
-    yield f"nothing was violated, {caught}" if found.holds else "this does NOT hold"
+    held = "nothing was violated" if found.explored or found.chaos else "our lock was not tried"
+    if _unfinished(found):
+        held += " in what was finished"
+    yield f"{held}, {caught}" if found.holds else "this does NOT hold"
+
+
+def _unfinished(found: "Evidence") -> list[str]:
+    return [*(one.scenario for one in found.explored if not one.complete), *found.left_out]
 
 
 def _row(name: str, text: str) -> str:
