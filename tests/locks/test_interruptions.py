@@ -137,6 +137,15 @@ def test_s18_interrupted_while_it_waits(scene: Scene) -> None:
     assert number > 100
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Heed SIGINT, which a shell lets what it runs in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_s18_a_real_ctrl_c(ways: Ways, scene: Scene) -> None:
     """SIGINT while a reply is on its way, in taking, asking, extending and letting go: nothing is left."""
     with ways.proxy() as proxy, connect(ways.through(proxy), namespace=scene.namespace, patience=5) as cache:
