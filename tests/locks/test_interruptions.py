@@ -1,5 +1,6 @@
 """Interrupted anywhere (S18, A9): at whatever line of this package Ctrl-C arrives, nothing of a lock is left behind."""
 
+import gc
 import linecache
 import os
 import signal
@@ -28,6 +29,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 EVERY = bool(os.environ.get("DOUSELL_CACHE_REPEATS"))
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect those coroutines here, where they are expected, and not in some later test."""
+    yield
+    gc.collect()
 
 
 class Interruption:
