@@ -190,7 +190,8 @@ def _tell_asked(hold: Hold) -> None:
         return
     hold.answered = True
     seconds = hold.context.clock.now() - hold.began
-    hold.context.emit(LockAsked(hold.name, hold.asked, seconds, hold.commands, hold.fence))
+    fence = hold.fence if hold.asked == "granted" else 0
+    hold.context.emit(LockAsked(hold.name, hold.asked, seconds, hold.commands, fence))
     hold.granted, hold.told = hold.context.clock.now(), hold.commands
 
 
