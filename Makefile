@@ -113,7 +113,7 @@ else
 	  echo "→ $$("$$python" --version) makes .venv"; \
 	  "$$python" -m venv --clear .venv; }
 	@echo '→ pip installs the packages of constraints.txt into .venv, a dot for each: minutes the first time'
-	@{ .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[lab,dev]' \
+	@{ .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[lab,cluster,dev]' \
 	    && pwd -P >$@; } \
 	  | while read -r word next _; do case "$$word $$next" in \
 	      'Installing collected') printf '\n→ unpacking them';; Collecting*) printf .;; esac; done; \

@@ -101,7 +101,7 @@ def test_the_package_says_its_licence_and_extras(metadata: Message, wheel: dict[
     """A built package names the MIT licence, ships its text, and offers its extras."""
     assert metadata["License-Expression"] == "MIT"
     assert "Dousell Immo" in wheel["INFO/licenses/LICENSE"]
-    assert set(metadata.get_all("Provides-Extra", [])) == {"lab", "prometheus", "opentelemetry", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"lab", "prometheus", "opentelemetry", "cluster", "dev"}
 
 
 def test_the_command_is_installed(wheel: dict[str, str]) -> None:

@@ -88,7 +88,7 @@ def locked_for(environment: dict[str, str]) -> set[tuple[str, str]]:
 def test_the_core_carries_three_packages_and_everything_else_is_an_extra() -> None:
     """A serverless function that installs the core gets redis, upstash-redis and msgspec, nothing more."""
     assert {Requirement(line).name for line in PROJECT["dependencies"]} == {"redis", "upstash-redis", "msgspec"}
-    assert set(PROJECT["optional-dependencies"]) == {"lab", "prometheus", "opentelemetry", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"lab", "prometheus", "opentelemetry", "cluster", "dev"}
 
 
 def test_the_lock_is_of_this_pyproject() -> None:
