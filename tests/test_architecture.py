@@ -164,6 +164,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "dousell.paydunya",
         "dousell.receipts",
     },
+    "dousell.properties": {"async_cache", "dousell.ledger", "dousell.origin", "dousell.receipts"},
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},

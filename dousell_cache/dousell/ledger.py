@@ -15,6 +15,7 @@ import psycopg
 from postgrest import APIError
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
 from supabase import AsyncClient
 
 from ..errors import CacheError
@@ -122,12 +123,21 @@ class _Slot(TypedDict):
     ends_at: str
 
 
+class _UpdateAnswer(TypedDict):
+    answer: Literal["updated", "no_such_property"]
+    property: dict[str, Any] | None
+    owner_id: int | None
+    cities: list[str]
+
+
 _SHAPES: Mapping[str, Any] = {
     "find_payment": _PaymentAnswer,
     "claim_payment": _PaymentAnswer,
     "settle_payment": _PaymentAnswer,
     "book_visit": _VisitAnswer,
     "free_slots": list[_Slot],
+    "update_property": _UpdateAnswer,
+    "owner_dashboard": dict[str, Any] | None,
 }
 
 
@@ -215,10 +225,11 @@ class PostgresLedger:
         """Call a function of the schema; see :class:`Ledger`."""
         named = [sql.SQL("{} => %s").format(sql.Identifier(name)) for name in arguments]
         query = sql.SQL("select {}({})").format(sql.Identifier("public", function), sql.SQL(", ").join(named))
+        values = [Jsonb(value) if isinstance(value, dict) else value for value in arguments.values()]
         try:
             # Interrupted once, the driver asks the server to stop; interrupted again, it closes the connection.
             async with asyncio.timeout(_SECONDS + _FAREWELL_SECONDS), asyncio.timeout(_SECONDS), self._turn:
-                cursor = await (await self._connected()).execute(query, list(arguments.values()))
+                cursor = await (await self._connected()).execute(query, values)
                 (answer,) = await cursor.fetchone() or (None,)
         except TimeoutError as error:
             raise LedgerUnavailable(f"{function}: no answer within {_SECONDS:g} s") from error

@@ -18,6 +18,9 @@ from ..local import LatencyProfile
 
 Row = dict[str, Any]
 
+_LISTED = 50  # properties on one page of a list
+# What a list shows of a property; PostgREST takes the same names.
+_SUMMARY = ("id", "title", "kind", "neighbourhood", "rooms", "area_m2", "furnished", "rent_xof", "available_on")
 _SECONDS = 10  # an origin 300 ms away that takes this long is down
 
 
@@ -29,7 +32,23 @@ class Origin(Protocol):
         ...
 
     async def property(self, property_id: int) -> Row:
-        """Return one property as its page shows it, city included."""
+        """Return one published property as its page shows it, city included.
+
+        Raises:
+            LookupError: there is none.
+        """
+        ...
+
+    async def newest(self) -> list[Row]:
+        """Return the published properties that were added last, newest first, as a list shows them."""
+        ...
+
+    async def in_city(self, city: str, max_rent: int | None) -> list[Row]:
+        """Return what is on offer in a city up to a rent, cheapest first, as a list shows it."""
+        ...
+
+    async def cities(self) -> list[str]:
+        """Return the names of all cities, in the order of their ids."""
         ...
 
 
@@ -57,8 +76,32 @@ class SupabaseOrigin:
 
     async def property(self, property_id: int) -> Row:
         """Return one property as its page shows it, city included."""
-        query = self._client.table("properties").select("*, city:cities(name, region)").eq("id", property_id)
-        return cast("Row", (await query.single().execute()).data)
+        pages = self._client.table("properties").select("*, city:cities(name, region)").eq("published", "true")
+        query = pages.eq("id", property_id)
+        rows = cast("list[Row]", (await query.limit(1).execute()).data)
+        return _only(rows, property_id)
+
+    async def newest(self) -> list[Row]:
+        """Return the published properties that were added last."""
+        return await self._listed(self._lists("cities(name)").order("created_at", desc=True).order("id"))
+
+    async def in_city(self, city: str, max_rent: int | None) -> list[Row]:
+        """Return what is on offer in a city up to a rent."""
+        query = self._lists("cities!inner(name)").eq("city.name", city).order("rent_xof").order("id")
+        return await self._listed(query if max_rent is None else query.lte("rent_xof", max_rent))
+
+    async def cities(self) -> list[str]:
+        """Return the names of all cities."""
+        rows = cast("list[Row]", (await self._client.table("cities").select("name").order("id").execute()).data)
+        return [row["name"] for row in rows]
+
+    def _lists(self, city: str) -> Any:
+        shown = f"{', '.join(_SUMMARY)}, photo:photos->>0, city:{city}"
+        return self._client.table("properties").select(shown).eq("published", "true")
+
+    @staticmethod
+    async def _listed(query: Any) -> list[Row]:
+        return cast("list[Row]", (await query.limit(_LISTED).execute()).data)
 
 
 @asynccontextmanager
@@ -113,14 +156,36 @@ class PostgresOrigin:
         query = (
             "select to_jsonb(p) || jsonb_build_object("
             "'city', jsonb_build_object('name', c.name, 'region', c.region)) as row "
-            "from properties p join cities c on c.id = p.city_id where p.id = %s"
+            "from properties p join cities c on c.id = p.city_id where p.id = %s and p.published"
         )
-        return cast("Row", (await self._rows(query, property_id))[0]["row"])
+        return cast("Row", _only(await self._rows(query, property_id), property_id)["row"])
 
-    async def _rows(self, query: str, argument: int) -> list[Row]:
+    async def newest(self) -> list[Row]:
+        """Return the published properties that were added last."""
+        return await self._listed("true order by p.created_at desc, p.id")
+
+    async def in_city(self, city: str, max_rent: int | None) -> list[Row]:
+        """Return what is on offer in a city up to a rent."""
+        most = 2**31 - 1 if max_rent is None else max_rent
+        return await self._listed("c.name = %s and p.rent_xof <= %s order by p.rent_xof, p.id", city, most)
+
+    async def cities(self) -> list[str]:
+        """Return the names of all cities."""
+        return [row["name"] for row in await self._rows("select name from cities order by id")]
+
+    async def _listed(self, condition: str, *arguments: int | str) -> list[Row]:
+        shown = ", ".join(f"'{column}', p.{column}" for column in _SUMMARY)
+        query = (
+            f"select jsonb_build_object({shown}, 'photo', p.photos[1], "  # noqa: S608 - names and conditions of our own
+            "'city', jsonb_build_object('name', c.name)) as row "
+            f"from properties p join cities c on c.id = p.city_id where p.published and {condition} limit {_LISTED}"
+        )
+        return [cast("Row", row["row"]) for row in await self._rows(query, *arguments)]
+
+    async def _rows(self, query: str, *arguments: int | str) -> list[Row]:
         if self._delays:
             await asyncio.sleep(next(self._delays))
-        cursor = await self._connection.execute(query, (argument,))
+        cursor = await self._connection.execute(query, arguments)
         return await cursor.fetchall()
 
 
@@ -130,3 +195,10 @@ async def postgres_origin(url: str, latency: LatencyProfile | None) -> AsyncIter
     connection = await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row)
     async with connection:
         yield PostgresOrigin(connection, latency)
+
+
+def _only(rows: list[Row], property_id: int) -> Row:
+    if not rows:
+        message = f"there is no published property {property_id}"
+        raise LookupError(message)
+    return rows[0]

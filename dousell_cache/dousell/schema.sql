@@ -388,13 +388,51 @@ returns jsonb language sql stable set search_path = '' as $$
     )
 $$;
 
+-- Changing a property --------------------------------------------------------------------------------------
+
+-- What its owner may change, and no more: a name that is not listed, or a value that cannot be, is nonsense and raises.
+-- Answers `updated` or `no_such_property`; the cities as they were and are, because both cities' lists are outdated.
+create or replace function public.update_property(property_id bigint, changes jsonb)
+returns jsonb language plpgsql set search_path = '' set lock_timeout = '5s' as $$
+#variable_conflict use_column
+declare
+  home public.properties;
+  before public.properties;
+  unknown text;
+begin
+  select string_agg(name, ', ' order by name) into unknown from jsonb_object_keys(update_property.changes) as name
+  where name not in (
+    'city_id', 'neighbourhood', 'title', 'description', 'furnished', 'amenities', 'photos', 'rent_xof', 'deposit_xof',
+    'published', 'available_on'
+  );
+  if unknown is not null then
+    raise exception 'of a property one cannot change: %', unknown using errcode = '22023';
+  end if;
+  select * into before from public.properties p where p.id = update_property.property_id for no key update;
+  if before.id is null then
+    return jsonb_build_object('answer', 'no_such_property', 'property', null, 'owner_id', null, 'cities', '[]'::jsonb);
+  end if;
+  home := jsonb_populate_record(before, update_property.changes);
+  update public.properties p set
+    city_id = home.city_id, neighbourhood = home.neighbourhood, title = home.title, description = home.description,
+    furnished = home.furnished, amenities = home.amenities, photos = home.photos, rent_xof = home.rent_xof,
+    deposit_xof = home.deposit_xof, published = home.published, available_on = home.available_on
+  where p.id = home.id returning p.* into home;
+  return jsonb_build_object(
+    'answer', 'updated', 'property', to_jsonb(home), 'owner_id', home.owner_id,
+    'cities', (select jsonb_agg(c.name order by c.id) from public.cities c where c.id in (before.city_id, home.city_id))
+  );
+end $$;
+
 -- The site's server alone calls these: it knows who is signed in, and holds the lock.
 do $$
 declare guarded regprocedure;
 begin
   for guarded in
     select oid from pg_proc where pronamespace = 'public'::regnamespace
-    and proname in ('find_payment', 'claim_payment', 'settle_payment', 'queue_for_visit', 'book_visit', 'free_slots')
+    and proname in (
+      'find_payment', 'claim_payment', 'settle_payment', 'queue_for_visit', 'book_visit', 'free_slots', 'update_property'
+    )
   loop
     execute format('revoke execute on function %s from public, anon, authenticated', guarded);
     execute format('grant execute on function %s to service_role', guarded);

@@ -115,9 +115,10 @@ async def test_no_reply_goes_astray(way: Way, fault: str) -> None:
         await asyncio.sleep(PATIENCE / 20)  # while the late reply arrives
 
 
-@pytest.mark.parametrize(("kind", "key"), [("tcp", uuid4().hex), ("rest", uuid4().hex)])
-async def test_a_lost_reply_may_have_run(way: Way, key: str) -> None:
+@pytest.mark.parametrize("kind", ["tcp", "rest"])
+async def test_a_lost_reply_may_have_run(way: Way) -> None:
     """A command whose reply was lost is unavailable to its caller, ran once on the server, and is not sent again."""
+    key = uuid4().hex
     guarded = way.open(way.proxy.url)
     way.proxy.inject("lose-reply-and-close", commands=1)
     assert isinstance(await outcome(guarded, "INCR", key), CacheUnavailable)

@@ -1,0 +1,140 @@
+"""What visitors and owners read, from the cache, and what a change of a property withdraws from it.
+
+An entry's key says what it is: `all_properties_public`, `detail:7`, `search:Dakar`, `search:Dakar:300000`,
+`dashboard:3`. Lists of a city carry its tag and the tag of all lists, what an owner sees carries the owner's.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from ..async_cache import AsyncCache
+from .ledger import Answer, Ledger, LedgerUnavailable
+from .origin import Origin, Row
+from .receipts import owner_tag
+
+HOME_SECONDS, PROPERTY_SECONDS, SEARCH_SECONDS, DASHBOARD_SECONDS = 300.0, 3600.0, 600.0, 1800.0
+
+HOME_KEY = "all_properties_public"
+LISTS_TAG = "lists"  # for a change of which nobody knows what it was
+
+
+def property_key(property_id: int) -> str:
+    """Return the key of a property's page."""
+    return f"detail:{property_id}"
+
+
+def search_key(city: str, max_rent: int | None = None) -> str:
+    """Return the key of what is on offer in a city, up to a rent in XOF."""
+    return f"search:{city}" if max_rent is None else f"search:{city}:{max_rent}"
+
+
+def dashboard_key(owner_id: int) -> str:
+    """Return the key of an owner's dashboard."""
+    return f"dashboard:{owner_id}"
+
+
+def city_tag(city: str) -> str:
+    """Return the tag of every list that shows a city's properties."""
+    return f"city:{city}"
+
+
+async def public_properties(cache: AsyncCache, origin: Origin) -> list[Row]:
+    """Return what the home page shows, the newest first, from the cache for five minutes."""
+    return await cache.get_or_set(HOME_KEY, origin.newest, ttl=HOME_SECONDS)
+
+
+async def property_page(cache: AsyncCache, origin: Origin, property_id: int) -> Row:
+    """Return one property as its page shows it, from the cache for an hour.
+
+    Raises:
+        LookupError: no published property has this id; that is not kept, so one that appears is seen at once.
+    """
+    return await cache.get_or_set(property_key(property_id), lambda: origin.property(property_id), ttl=PROPERTY_SECONDS)
+
+
+async def search_city(cache: AsyncCache, origin: Origin, city: str, max_rent: int | None = None) -> list[Row]:
+    """Return what is on offer in a city, cheapest first, from the cache for ten minutes.
+
+    Args:
+        cache: keeps it.
+        origin: read on a miss.
+        city: its name, as in `cities`.
+        max_rent: XOF a month; None for any. A site that offers a few steps asks for a few keys.
+    """
+    return await cache.get_or_set(
+        search_key(city, max_rent),
+        lambda: origin.in_city(city, max_rent),
+        ttl=SEARCH_SECONDS,
+        tags=[city_tag(city), LISTS_TAG],
+    )
+
+
+async def owner_dashboard(
+    cache: AsyncCache, ledger: Ledger, owner_id: int, *, as_of: date | None = None
+) -> Answer | None:
+    """Return an owner's dashboard, from the cache for half an hour; None for an owner who does not exist.
+
+    Args:
+        cache: keeps it.
+        ledger: with the service role's rights: the caller has checked that the owner is signed in.
+        owner_id: whose.
+        as_of: the day it stands around, for data that does not stand around today.
+
+    Raises:
+        LedgerError: the ledger had to be asked, and did not answer.
+    """
+    arguments: dict[str, Any] = {"owner_id": owner_id} | ({"as_of": as_of.isoformat()} if as_of else {})
+
+    async def load() -> Answer | None:
+        answer: Answer | None = await ledger.call("owner_dashboard", arguments)
+        return answer
+
+    return await cache.get_or_set(dashboard_key(owner_id), load, ttl=DASHBOARD_SECONDS, tags=[owner_tag(owner_id)])
+
+
+async def update_property(
+    cache: AsyncCache, ledger: Ledger, property_id: int, changes: Mapping[str, Any]
+) -> Row | None:
+    """Change a property, then withdraw what shows it: no read that starts after this returns sees it as it was.
+
+    Args:
+        cache: from which it is withdrawn.
+        ledger: with the service role's rights: the caller has checked that the owner is signed in.
+        property_id: which.
+        changes: columns to values, as JSON has them: `{"rent_xof": 475_000}`.
+
+    Returns:
+        The property as it stands now; None if there is none.
+
+    Raises:
+        LedgerRefused: a column is none that may be changed, or a value none that can be; nothing was changed.
+        LedgerUnavailable: nobody knows whether it was changed; every list is withdrawn, so call again at leisure.
+        CacheUnavailable: it was changed, and the cache does not know; this process tells it before trusting it again.
+    """
+    try:
+        answer = await ledger.call("update_property", {"property_id": property_id, "changes": dict(changes)})
+    except LedgerUnavailable:
+        await withdraw_property(cache, property_id, [LISTS_TAG])
+        raise
+    if answer["answer"] != "updated":
+        return None
+    shown_in = [city_tag(city) for city in answer["cities"]]
+    await withdraw_property(cache, property_id, [*shown_in, owner_tag(answer["owner_id"])])
+    row: Row = answer["property"]
+    return row
+
+
+async def withdraw_property(cache: AsyncCache, property_id: int, tags: Sequence[str]) -> None:
+    """Withdraw a property's page, the home page, and what carries the tags: two commands, whatever their number.
+
+    Args:
+        cache: from which.
+        property_id: whose page.
+        tags: of the lists and the dashboard that show it.
+
+    Raises:
+        CacheUnavailable: the cache could not be told.
+    """
+    await cache.invalidate(property_key(property_id), HOME_KEY)
+    await cache.invalidate_tags(*tags)
