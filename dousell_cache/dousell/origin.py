@@ -51,6 +51,10 @@ class Origin(Protocol):
         """Return the names of all cities, in the order of their ids."""
         ...
 
+    async def owner_ids(self, count: int) -> list[int]:
+        """Return the ids of so many owners of published properties, lowest first."""
+        ...
+
 
 class SupabaseOrigin:
     """Read through PostgREST with the supabase client.
@@ -94,6 +98,17 @@ class SupabaseOrigin:
         """Return the names of all cities."""
         rows = cast("list[Row]", (await self._client.table("cities").select("name").order("id").execute()).data)
         return [row["name"] for row in rows]
+
+    async def owner_ids(self, count: int) -> list[int]:
+        """Return the ids of so many owners of published properties, lowest first."""
+        ids: list[int] = []
+        while len(ids) < count:
+            query = self._client.table("properties").select("owner_id").eq("published", "true").order("owner_id")
+            rows = cast("list[Row]", (await query.gt("owner_id", ids[-1] if ids else 0).execute()).data)
+            if not rows:
+                break
+            ids += sorted({row["owner_id"] for row in rows})
+        return ids[:count]
 
     def _lists(self, city: str) -> Any:
         shown = f"{', '.join(_SUMMARY)}, photo:photos->>0, city:{city}"
@@ -171,6 +186,11 @@ class PostgresOrigin:
     async def cities(self) -> list[str]:
         """Return the names of all cities."""
         return [row["name"] for row in await self._rows("select name from cities order by id")]
+
+    async def owner_ids(self, count: int) -> list[int]:
+        """Return the ids of so many owners of published properties, lowest first."""
+        query = "select distinct owner_id from properties where published order by owner_id limit %s"
+        return [row["owner_id"] for row in await self._rows(query, count)]
 
     async def _listed(self, condition: str, *arguments: int | str | None) -> list[Row]:
         shown = ", ".join(f"'{column}', p.{column}" for column in _SUMMARY)
