@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+from ..measure.place import Place
+from .tables import number
+
 _SHARES = ("hit_rate", "in_order", "in_order_fair", "double_payments", "double_bookings")
 _UNITS = dict.fromkeys(_SHARES, "%") | {"speedup": "×", "grants_per_second": "/s"}
 
@@ -31,3 +34,13 @@ def duration(seconds: float) -> str:
 def seconds_between(started: str, finished: str) -> float:
     """Return the seconds between two moments in ISO 8601."""
     return (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+
+
+def distance(place: Place) -> str:
+    """Write how far a cache is: ``a round trip takes at least 0.12 ms (20 pings, TLS, from cdg1)``."""
+    told = [
+        f"{place.pings} pings",
+        *(["TLS"] if place.tls else []),
+        *([f"from {place.region}"] if place.region else []),
+    ]
+    return f"a round trip takes at least {number(place.rtt_floor_ms or 0.0, 'ms')} ({', '.join(told)})"

@@ -106,6 +106,12 @@ class Section:
         return next((result.cache for result in reversed(list(self.results))), "")
 
     @property
+    def distance(self) -> str:
+        """How far away the cache is, in words; empty where nobody measured it."""
+        places = (result.place for result in reversed(self.results) if result.place)
+        return next((formatting.distance(place) for place in places if place.rtt_floor_ms is not None), "")
+
+    @property
     def origin(self) -> str:
         """What the loaders read."""
         return next((result.origin for result in self.results if result.origin), "")
