@@ -5,30 +5,40 @@ from .connection import ConnectionTest, check_connection
 from .kpis import KPIS, Alert, Kpi, Verdict, alerts, judge, judge_all
 from .load import LoadResult, run_open_loop
 from .lock_contention import LockContention, LockPlan, measure_lock_contention
+from .pages import PAGES, Page, page_mix
+from .popularity import Keys, Replayed, Uniform, Weighted, Zipf, zipf_ranks
 from .result import Result, publish
 from .stats import Interval
-from .workload import Schedule, zipf_ranks
+from .workload import Schedule
 
 __all__ = [
     "KPIS",
+    "PAGES",
     "Alert",
     "CacheAside",
     "ConnectionTest",
     "Interval",
+    "Keys",
     "Kpi",
     "LoadResult",
     "LockContention",
     "LockPlan",
+    "Page",
     "Plan",
+    "Replayed",
     "Result",
     "Schedule",
+    "Uniform",
     "Verdict",
+    "Weighted",
+    "Zipf",
     "alerts",
     "check_connection",
     "judge",
     "judge_all",
     "measure_cache_aside",
     "measure_lock_contention",
+    "page_mix",
     "publish",
     "run_open_loop",
     "zipf_ranks",
