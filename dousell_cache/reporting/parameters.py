@@ -110,7 +110,9 @@ _TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
 }
 
 _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
+_ENVIRONMENTS = Parameter("environments", "str", "local,vercel", "which environments, separated by commas")
 _PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
+_OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -189,8 +191,8 @@ def resolve_all(
 def _check_names(declared: Mapping[str, Iterable[Parameter]], given: Mapping[str, str]) -> None:
     names = {parameter.name for parameters in declared.values() for parameter in parameters}
     for name in given:
-        if name in {"environment", "profile"}:
-            option = {"environment": "--env", "profile": "--profile"}[name]
+        if name in _OPTIONS:
+            option = _OPTIONS[name]
             message = f"parameter {name} is set by {option}"
             raise ConfigurationError(message)
         if name not in names:
