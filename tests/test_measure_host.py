@@ -55,7 +55,7 @@ def test_the_processor_has_a_name() -> None:
     ],
 )
 def test_the_kernels_account_is_read(text: str, read: Ticks) -> None:
-    """All time, of which guests' is counted under their users already, and the stolen part; anything else is unknown."""
+    """All time, guests' being part of their users' already, and the stolen part of it; all else is unknown."""
     assert read_ticks(text) == read
 
 
