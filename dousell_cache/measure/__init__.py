@@ -3,10 +3,11 @@
 from .cache_aside import CacheAside, Plan, measure_cache_aside
 from .connection import ConnectionTest, check_connection
 from .kpis import KPIS, Alert, Kpi, Verdict, alerts, judge, judge_all
-from .load import LoadResult, run_open_loop
+from .load import ClosedLoopWarning, LoadResult, run_closed_loop, run_open_loop
 from .lock_contention import LockContention, LockPlan, measure_lock_contention
 from .pages import PAGES, Page, page_mix
 from .popularity import Keys, Replayed, Uniform, Weighted, Zipf, zipf_ranks
+from .progress import Progress
 from .result import Result, publish
 from .stats import Interval
 from .workload import Schedule
@@ -16,6 +17,7 @@ __all__ = [
     "PAGES",
     "Alert",
     "CacheAside",
+    "ClosedLoopWarning",
     "ConnectionTest",
     "Interval",
     "Keys",
@@ -25,6 +27,7 @@ __all__ = [
     "LockPlan",
     "Page",
     "Plan",
+    "Progress",
     "Replayed",
     "Result",
     "Schedule",
@@ -40,6 +43,7 @@ __all__ = [
     "measure_lock_contention",
     "page_mix",
     "publish",
+    "run_closed_loop",
     "run_open_loop",
     "zipf_ranks",
 ]

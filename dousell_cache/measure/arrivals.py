@@ -82,7 +82,8 @@ def varying(edges: Times, rates: Times, seed: int) -> Times:
     reached = np.concatenate(([0.0], np.cumsum(rates * np.diff(edges))))
     generator = stream(seed, ARRIVALS)
     drawn = generator.uniform(0, reached[-1], generator.poisson(reached[-1]))
-    return np.interp(np.sort(drawn), reached, edges)
+    times: Times = np.interp(np.sort(drawn), reached, edges)
+    return times
 
 
 def burst_steps(rate: float, burst: float, every: float, lasting: float, seconds: float) -> tuple[Times, Times]:

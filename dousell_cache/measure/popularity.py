@@ -187,7 +187,7 @@ def zipf_weights(keys: int, skew: float) -> NDArray[np.float64]:
     if not 0 <= skew < math.inf:
         message = f"skew must be a number from 0 upwards, not {skew}"
         raise ValueError(message)
-    return 1.0 / np.arange(1, keys + 1) ** skew
+    return 1.0 / np.arange(1, keys + 1, dtype=np.float64) ** skew
 
 
 def draw(weights: NDArray[np.float64], requests: int, generator: np.random.Generator) -> Codes:
