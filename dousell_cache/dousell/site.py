@@ -127,10 +127,11 @@ def shared_cloud() -> Cloud:
 
 def preflight(environment: str) -> str | None:
     """Try an environment's cache and origin once; return the sentence that says why it cannot be reached, or None."""
-    return asyncio.run(_preflight(environment))
+    return asyncio.run(why_unreachable(environment))
 
 
-async def _preflight(environment: str) -> str | None:
+async def why_unreachable(environment: str) -> str | None:
+    """Do the same as :func:`preflight` where a loop is running."""
     try:
         async with open_site(environment, patience=PATIENCE) as site:
             return await _cache_failure(site) or await _origin_failure(site)

@@ -9,6 +9,8 @@ from .pages import PAGES, Page, page_mix
 from .popularity import Keys, Replayed, Uniform, Weighted, Zipf, zipf_ranks
 from .progress import Progress
 from .result import Result, publish
+from .side_by_side import measure_side_by_side
+from .sides import SideBySide, SidePlan
 from .stats import Interval
 from .workload import Schedule
 
@@ -31,6 +33,8 @@ __all__ = [
     "Replayed",
     "Result",
     "Schedule",
+    "SideBySide",
+    "SidePlan",
     "Uniform",
     "Verdict",
     "Weighted",
@@ -41,6 +45,7 @@ __all__ = [
     "judge_all",
     "measure_cache_aside",
     "measure_lock_contention",
+    "measure_side_by_side",
     "page_mix",
     "publish",
     "run_closed_loop",

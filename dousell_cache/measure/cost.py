@@ -161,7 +161,7 @@ def _plans(kind: str, told: Mapping[str, Any]) -> dict[str, Plan]:
     rows = told.get(kind, {})
     if not isinstance(rows, dict):
         message = f"the price file's {kind} must hold plans, as [{kind}.NAME]"
-        raise ValueError(message)  # noqa: TRY004 - what is wrong is the file
+        raise ValueError(message)
     return {name: _plan(f"{kind}.{name}", row) for name, row in rows.items()}
 
 

@@ -129,6 +129,28 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
             _PROFILE,
         ),
+        "02_compare_environments": (
+            _ENVIRONMENTS,
+            Parameter(
+                "requests",
+                "Optional[int]",
+                None,
+                "how many reads in each environment; None for what the profile says",
+                100,
+                1_000_000,
+            ),
+            Parameter("properties", "int", 100, "how many properties the site has", 1, 1_000),
+            Parameter(
+                "requests_per_month",
+                "int",
+                1_000_000,
+                "for how many reads a month the cost is reckoned",
+                1,
+                1_000_000_000_000,
+            ),
+            Parameter("seed", "int", 1, "of arrivals, pages and changes", 0, 2**32 - 1),
+            _PROFILE,
+        ),
         "03_measure_lock_contention": (
             _ENVIRONMENT,
             Parameter("contenders", "int", 16, "the most callers at one lock; fewer are measured too", 2, 64),

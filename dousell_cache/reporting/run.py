@@ -236,9 +236,7 @@ def _teller(number: int, parts: int, part: Part, observe: Callable[[Stage], None
     return tell
 
 
-def _results(
-    request: Request, run_id: str, started: str, records: dict[str, EnvironmentRecord], stop: Stop
-) -> Results:
+def _results(request: Request, run_id: str, started: str, records: dict[str, EnvironmentRecord], stop: Stop) -> Results:
     verdict = run_verdict(records.values())
     facts = Run(
         id=run_id,
