@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -14,16 +15,14 @@ from ..errors import ConfigurationError, MeasurementFailed
 from .report import judge_by
 
 if TYPE_CHECKING:
-    from ..measure.compare import Comparison
-    from ..measure.history import History
     from ..measure.live import Live, LivePlan
     from ..reporting.compared import CompareDocument
-    from ..reporting.runs import Kept
     from ..reporting.tables import Table
 
 _OUT = "reports"
 _FAILED, _UNREACHABLE = 3, 4
 _RATE = 75.0  # requests per second of a live comparison; a test holds it to live.RATE
+_MOST_SECONDS = 7 * 86_400.0
 _PIPE_WIDTH = 132
 
 
@@ -85,9 +84,17 @@ def _compare(options: argparse.Namespace) -> "CompareDocument | None":
     live = options.a in NAMES
     _check(options, live)
     if not live:
-        return _with_history(options) if options.history else _runs(options)
+        return _kept(options)
     b = options.a if options.aa is not None else options.b
     return _live(options.a, b, _plan(options), as_json=options.json)
+
+
+def _kept(options: argparse.Namespace) -> "CompareDocument":
+    from ..reporting.side_by_side import compare_kept, compare_with_history
+
+    if options.history:
+        return compare_with_history(options.a, Path(options.out))
+    return compare_kept(options.a, options.b, Path(options.out), across_hosts=options.across_hosts)
 
 
 def _check(options: argparse.Namespace, live: bool) -> None:
@@ -123,7 +130,7 @@ def _plan(options: argparse.Namespace) -> "LivePlan":
     """
     from ..measure.live import LivePlan
 
-    requests = options.requests if options.seconds is None else round(options.seconds * _RATE)
+    requests = options.requests if options.seconds is None else _requests(options.seconds)
     asked = {"requests": requests, "pairs": options.aa if options.aa is not None else options.pairs}
     asked |= {name: getattr(options, name) for name in ("seed", "ttl", "keys")}
     try:
@@ -132,84 +139,11 @@ def _plan(options: argparse.Namespace) -> "LivePlan":
         raise ConfigurationError(str(error)) from error
 
 
-def _runs(options: argparse.Namespace) -> "CompareDocument":
-    from ..reporting.compared import document
-    from ..reporting.runs import open_run, split
-
-    (a, in_a), (b, in_b) = split(options.a), split(options.b)
-    first, second = open_run(a, Path(options.out)), open_run(b, Path(options.out))
-    comparisons = [
-        found
-        for pair in _environments(first, second, in_a, in_b)
-        for found in _comparisons(first, second, pair, options.across_hosts)
-    ]
-    return document("runs", comparisons=comparisons)
-
-
-def _environments(first: "Kept", second: "Kept", in_a: str | None, in_b: str | None) -> list[tuple[str, str]]:
-    """Return which environment of A goes with which of B: those named, else those that both have."""
-    ours, theirs = first.results.environments, second.results.environments
-    if in_a or in_b:
-        return [(in_a or str(in_b), in_b or str(in_a))]
-    both = [(name, name) for name in ours if name in theirs]
-    if both:
-        return both
-    if len(ours) == len(theirs) == 1:
-        return [(next(iter(ours)), next(iter(theirs)))]
-    message = f"{first.id} ({', '.join(ours)}) and {second.id} ({', '.join(theirs)}) have no environment in common"
-    raise ConfigurationError(message)
-
-
-def _comparisons(first: "Kept", second: "Kept", pair: tuple[str, str], across_hosts: bool) -> "list[Comparison]":
-    from ..measure.compare import compare_results
-    from ..measure.kpis import kpis_in_force
-
-    ours, theirs = first.measured(pair[0]), second.measured(pair[1])
-    names = [name for name in ours if name in theirs]
-    if not names:
-        message = f"{first.id} and {second.id} have no notebook in common: {', '.join(ours)}; {', '.join(theirs)}"
+def _requests(seconds: float) -> int:
+    if not 0 < seconds <= _MOST_SECONDS:
+        message = f"--seconds must be a number of seconds up to a week, not {seconds:g}"
         raise ConfigurationError(message)
-    return [
-        compare_results(
-            ours[name],
-            theirs[name],
-            targets=kpis_in_force().keys(),
-            names=(first.id, second.id),
-            samples=(first.response_ms(pair[0], name), second.response_ms(pair[1], name)),
-            across_hosts=across_hosts,
-        )
-        for name in names
-    ]
-
-
-def _with_history(options: argparse.Namespace) -> "CompareDocument":
-    from ..reporting.compared import document
-    from ..reporting.runs import all_runs, open_run, split
-
-    word, only = split(options.a)
-    run, out = open_run(word, Path(options.out)), Path(options.out)
-    earlier = [kept for kept in all_runs(out) if kept.id != run.id]
-    environments = [only] if only else [name for name, one in run.results.environments.items() if one.figures]
-    histories = [found for name in environments for found in _histories(run, earlier, name)]
-    if not histories:
-        message = f"run {run.id} measured nothing that could have a history"
-        raise ConfigurationError(message)
-    return document("history", histories=histories)
-
-
-def _histories(run: "Kept", earlier: "list[Kept]", environment: str) -> "list[History]":
-    from ..measure.history import against_history
-    from ..measure.kpis import kpis_in_force
-
-    found = []
-    for name, result in run.measured(environment).items():
-        records = [(kept.id, kept.results.environments.get(environment)) for kept in earlier]
-        before = [
-            (run_id, record.notebooks[name].result) for run_id, record in records if record and name in record.notebooks
-        ]
-        kept = [(run_id, one) for run_id, one in before if one]
-        found.append(against_history(result, kept, targets=kpis_in_force().keys(), name=run.id))
-    return found
+    return round(seconds * _RATE)
 
 
 def _live(a: str, b: str, plan: "LivePlan", *, as_json: bool) -> "CompareDocument | None":
@@ -219,7 +153,8 @@ def _live(a: str, b: str, plan: "LivePlan", *, as_json: bool) -> "CompareDocumen
 
     with _progress(quiet=as_json) as observe, kept_running([a, b]):
         for environment in dict.fromkeys((a, b)):
-            reason = preflight(environment)
+            with _unlogged():
+                reason = preflight(environment)
             if reason:
                 print(f"dousell-cache: {environment} cannot be reached: {reason}", file=sys.stderr)
                 return None
@@ -241,6 +176,17 @@ async def _measured(a: str, b: str, plan: "LivePlan", observe: Callable[[int, in
         raise
     except ValueError as error:  # more pages than there are
         raise ConfigurationError(str(error)) from error
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep what the library would log of a dead cache to itself: the sentence that follows says it better."""
+    logger, silence = logging.getLogger("dousell_cache"), logging.NullHandler()
+    logger.addHandler(silence)
+    try:
+        yield
+    finally:
+        logger.removeHandler(silence)
 
 
 @contextmanager
@@ -276,7 +222,7 @@ def _print(found: "CompareDocument", as_json: bool) -> None:
     if found.false_alarms:
         alarms = found.false_alarms
         ways = f"{alarms.exchanges:,} ways of exchanging the blocks of {alarms.pairs} pairs"
-        print(f"A/A: of {ways}, {alarms.rate:.1%} would have been called different; the rule promises at most 5 %")
+        print(f"A/A: of {ways}, {alarms.rate:.1%} would have been called different; the rule promises 5 % on average")
     print(f"{sentence(found)} (* has a target)")
 
 
@@ -290,12 +236,13 @@ def _show(table: "Table", remarks: list[str]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPE_WIDTH
-    drawn = Drawn(*table.headers, title=table.caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    console.print(Text(table.caption, style="bold"), soft_wrap=True)
+    drawn = Drawn(*table.headers, box=box.SIMPLE_HEAD)
     for row in table.rows:
         drawn.add_row(*map(Text, row[:-1]), Text(row[-1], style=_STYLES.get(row[-1][:1], "")))
     console.print(drawn)
     for remark in remarks:
-        console.print(Text(f"  {remark}", style="dim"))
+        console.print(Text(f"  {remark}", style="dim"), soft_wrap=True)
 
 
 _STYLES = {"✓": "green", "✗": "bold red", "?": "yellow"}

@@ -1,8 +1,11 @@
 """Measurement that can be trusted: seeded schedules, open-loop load, intervals, verdicts, results."""
 
 from .cache_aside import CacheAside, Plan, measure_cache_aside
+from .compare import Comparison, compare_results
 from .connection import ConnectionTest, check_connection
+from .history import History, against_history
 from .kpis import KPIS, Alert, Kpi, Verdict, alerts, judge, judge_all
+from .live import Live, LivePlan, measure_live
 from .load import ClosedLoopWarning, LoadResult, run_closed_loop, run_open_loop
 from .lock_contention import LockContention, LockPlan, measure_lock_contention
 from .pages import PAGES, Page, page_mix
@@ -12,6 +15,7 @@ from .result import Result, publish
 from .side_by_side import measure_side_by_side
 from .sides import SideBySide, SidePlan
 from .stats import Interval
+from .usage import Meter, Usage
 from .workload import Schedule
 
 __all__ = [
@@ -20,13 +24,18 @@ __all__ = [
     "Alert",
     "CacheAside",
     "ClosedLoopWarning",
+    "Comparison",
     "ConnectionTest",
+    "History",
     "Interval",
     "Keys",
     "Kpi",
+    "Live",
+    "LivePlan",
     "LoadResult",
     "LockContention",
     "LockPlan",
+    "Meter",
     "Page",
     "Plan",
     "Progress",
@@ -36,14 +45,18 @@ __all__ = [
     "SideBySide",
     "SidePlan",
     "Uniform",
+    "Usage",
     "Verdict",
     "Weighted",
     "Zipf",
+    "against_history",
     "alerts",
     "check_connection",
+    "compare_results",
     "judge",
     "judge_all",
     "measure_cache_aside",
+    "measure_live",
     "measure_lock_contention",
     "measure_side_by_side",
     "page_mix",

@@ -70,8 +70,7 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
         requests: reads a month.
         commands_per_request: executed on the cache's server, see :mod:`.usage`.
         origin_calls_per_request: how often the origin is asked all the same; 1 without a cache.
-        answer_kb: kilobytes that one answer has, from the cache or from the origin; a property page of Dousell's has 1.2
-            of JSON.
+        answer_kb: kilobytes that one answer has, from cache or origin; a property page of Dousell's is 1.2 kB of JSON.
         stored_gb: gigabytes that the cache keeps.
 
     Raises:
@@ -221,9 +220,7 @@ def _cost(plan: Plan, traffic: Traffic) -> Cost:
         ("GB kept", traffic.stored_gb, plan.data_gb, plan.per_data_gb, 1),
     )
     over = [
-        f"{need:,.4g} {what}, {included:,.4g} at most"
-        if need < _PER
-        else f"{need:,.0f} {what}, {included:,.0f} at most"
+        f"{_amount(need)} {what}, {_amount(included)} at most"
         for what, need, included, price, _ in wanted
         if included is not None and need > included and price is None
     ]
@@ -235,6 +232,10 @@ def _cost(plan: Plan, traffic: Traffic) -> Cost:
         if included is not None and price is not None
     }
     return Cost(plan=plan, usd=sum(parts.values()), parts=parts)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
 
 
 def saved(traffic: Traffic, plan: Plan) -> Saved:

@@ -1,8 +1,8 @@
 """How many commands a workload takes, by kind: what :mod:`.cost` multiplies.
 
 Sent is what this process's cache counted; executed is what the server counted meanwhile (``INFO commandstats``), the
-commands inside scripts included and those of anybody else who used it at the same time. Upstash does not tell the latter:
-then measure the same workload on a Valkey, which executes the same.
+commands inside scripts included and those of anybody else who used it at the same time. Where a server does not tell,
+measure the same workload on a Valkey, which executes the same.
 """
 
 import re
@@ -19,7 +19,7 @@ from .cost import FREE_OF_CHARGE, Traffic
 
 _CALLS = re.compile(r"^cmdstat_([^:]+):calls=(\d{1,18})\b", re.MULTILINE)
 _PATIENCE = 5.0
-_OURS = frozenset({"client", "hello", "select", "monitor", "script"})  # what connecting costs, not reading
+_OURS = frozenset({"client", "hello", "select", "script", "config", "time"})  # connecting and looking around
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

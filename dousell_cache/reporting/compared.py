@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from ..measure.abba import FalseAlarms
-from ..measure.compare import EXIT_CODES, Compared, Comparison, Scale, Verdict, verdict
+from ..measure.compare import EXIT_CODES, Compared, Comparison, Scale, Side, Verdict, verdict
 from ..measure.history import History, Past
 from ..measure.stats import Interval
 from .formatting import LABELS, unit_of
@@ -95,8 +95,13 @@ def comparison_table(comparison: Comparison) -> Table:
     if comparison.ranks:
         slower, p = comparison.ranks.slower, comparison.ranks.p
         rows.append(("a read of B is slower", "", "", _share(slower), chance(p), "by ranks, of all reads"))
-    title = f"B = {second.name}, {second.environment}, against A = {first.name}, {first.environment}"
+    title = f"A = {_called(first)}; B = {_called(second)}"
     return Table(title, ("figure", "A", "B", "B against A (95 %)", "p", "B is"), rows)
+
+
+def _called(one: Side) -> str:
+    """Return what a side is called: a run and its environment, or an environment that was measured live."""
+    return one.environment if one.name in {"A", "B"} else f"{one.name}, {one.environment}, {one.notebook}"
 
 
 def history_table(history: History) -> Table:

@@ -12,12 +12,18 @@ from typing import Any
 
 import msgspec
 
+from . import compared
+from .compared import CompareDocument
 from .record import VERSION, Results, RunStatus
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = Path("docs", "reference", "schemas")
 
-DOCUMENTS: Mapping[str, tuple[type[msgspec.Struct], int]] = {"results": (Results, VERSION), "status": (RunStatus, 1)}
+DOCUMENTS: Mapping[str, tuple[type[msgspec.Struct], int]] = {
+    "results": (Results, VERSION),
+    "status": (RunStatus, 1),
+    "compare": (CompareDocument, compared.VERSION),
+}
 """What has a schema, and in which version."""
 
 
@@ -27,7 +33,7 @@ def schema(name: str) -> dict[str, Any]:
     Fields that it does not know are allowed: new ones may come without a new version.
 
     Args:
-        name: ``results`` or ``status``, for ``results.json`` and ``status.json``.
+        name: ``results`` or ``status``, for ``results.json`` and ``status.json``; ``compare``, for ``compare --json``.
     """
     struct, version = DOCUMENTS[name]
     (reference,), components = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
