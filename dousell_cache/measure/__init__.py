@@ -10,6 +10,7 @@ from .popularity import Keys, Replayed, Uniform, Weighted, Zipf, zipf_ranks
 from .progress import Progress
 from .result import Result, publish
 from .stats import Interval
+from .workers import run_in_workers
 from .workload import Schedule
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "page_mix",
     "publish",
     "run_closed_loop",
+    "run_in_workers",
     "run_open_loop",
     "zipf_ranks",
 ]
