@@ -10,6 +10,8 @@ from dousell_cache.dousell.seed import generate
 from dousell_cache.measure.pages import OWNERS, PAGES, PROPERTIES, Page, page_mix, page_of
 from dousell_cache.measure.workload import INVALIDATE, READ, Schedule
 
+from .docs.pages import LOAD
+
 ARRIVALS = Schedule.daily(1_000, 100, seed=1)
 MIX = page_mix(ARRIVALS, seed=1)
 READS = [request for request in MIX if request.operation == "read"]
@@ -110,3 +112,16 @@ def test_what_is_no_page_is_refused() -> None:
         page_of("payment:7")
     with pytest.raises(ValueError, match="weights must be numbers"):
         page_mix(ARRIVALS, seed=1, pages=[PAGES[0]._replace(weight=0)])
+
+
+def test_the_reference_shows_the_table() -> None:
+    """The page about load has each kind with its numbers as they are."""
+    shown = LOAD.read_text("utf-8")
+    for page in PAGES:
+        numbers = (page.ttl, page.weight, page.keys, page.skew, page.updates)
+        assert f"| {page.kind} | " + " | ".join(map(str, map(plain, numbers))) + " |" in shown
+
+
+def plain(number: float) -> float | int:
+    """Return a whole number without its point."""
+    return int(number) if number == int(number) else number
