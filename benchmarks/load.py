@@ -6,32 +6,25 @@ machine decides them: close what else runs. ``redis`` needs redis-benchmark (Deb
 
 import argparse
 import asyncio
-import csv
-import subprocess
 import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from urllib.parse import urlsplit
 
 import numpy as np
-from redis import Redis
 
 from dousell_cache.measure.load import ClosedLoopWarning, LoadResult, Operation, run_closed_loop, run_open_loop
 from dousell_cache.measure.popularity import Zipf
 from dousell_cache.measure.workers import run_in_workers
 from dousell_cache.measure.workload import Schedule
-from dousell_cache.testing import FaultProxy
 
-from .harness import server
+from .load_redis import redis
 
 Row = tuple[str, ...]
 RATE, SEED = 1_000, 1
-KEY = "benchmark"
 PERCENTS = (50, 95, 99)
-AWAY_SECONDS = 0.005  # for what is to be measured at a distance
 
 
 async def nothing(_index: int) -> str:
@@ -157,76 +150,6 @@ def shown(result: LoadResult) -> Row:
     achieved = f"{result.achieved_rate / result.offered_rate:.4f}"
     times = tuple(f"{result.percentile(percent).value:.3f}" for percent in PERCENTS)
     return f"{len(result.outcomes):,}", str(result.counts), achieved, *times
-
-
-class Getter(asyncio.Protocol):
-    """GET over a plain socket, as redis-benchmark does it: no client library between."""
-
-    command = f"*2\r\n$3\r\nGET\r\n${len(KEY)}\r\n{KEY}\r\n".encode()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the connection."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
-        self.transport, self.waiting = transport, list[asyncio.Future[str]]()
-
-    def data_received(self, data: bytes) -> None:
-        """Answer those who wait, the first first; a small reply to one comes in one piece."""
-        for _ in range(data.count(b"$3\r\n")):
-            self.waiting.pop(0).set_result("hit")
-
-    async def get(self, _index: int) -> str:
-        """Ask."""
-        self.waiting.append(asyncio.get_running_loop().create_future())
-        self.transport.write(self.command)
-        return await self.waiting[-1]
-
-
-def redis(seconds: float) -> Iterator[Row]:
-    """GET of 3 bytes, one connection, beside redis-benchmark: ms, medians of 5 rounds in turn."""
-    yield "what", *(f"P{percent}" for percent in PERCENTS)
-    requests = int(seconds * 200)
-    with server() as near, FaultProxy(near.url) as away:
-        with Redis.from_url(near.url) as client:
-            client.set(KEY, "xxx")
-        away.inject("delay", seconds=AWAY_SECONDS)
-        direct = urlsplit(near.url).port or 0
-        for where, port, count in (("loopback", direct, requests), ("5 ms away", away.port, requests // 40)):
-            ways = {
-                "redis-benchmark": partial(redis_benchmark, port, count),
-                "closed loop": partial(gets, port, count, closed=True),
-                "open loop, precise": partial(gets, port, count, closed=False),
-            }
-            rounds = {name: [] for name in ways}
-            for _ in range(5):
-                for name, way in ways.items():
-                    rounds[name].append(way())
-            for name, figures in rounds.items():
-                yield f"{where}: {name}", *(f"{value:.3f}" for value in np.median(figures, axis=0))
-
-
-def redis_benchmark(port: int, requests: int) -> list[float]:
-    """Return the percentiles, in ms, that redis-benchmark tells for one connection."""
-    command = ["redis-benchmark", "-p", str(port), "-c", "1", "-n", str(requests), "--csv", "GET", KEY]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    (figures,) = csv.DictReader(told.splitlines())
-    return [float(figures[f"p{percent}_latency_ms"]) for percent in PERCENTS]
-
-
-def gets(port: int, requests: int, *, closed: bool) -> list[float]:
-    """Return the percentiles, in ms, of the same as our loops tell them."""
-
-    async def run() -> LoadResult:
-        transport, getter = await asyncio.get_running_loop().create_connection(Getter, "127.0.0.1", port)
-        try:
-            if closed:
-                return await run_closed_loop(getter.get, requests=requests)
-            rate = 500 if requests > 1_000 else 20
-            count = min(requests, 2_500)
-            return await run_open_loop(Schedule.constant(rate, requests=count), getter.get, precise=True)
-        finally:
-            transport.close()
-
-    return np.percentile(asyncio.run(run()).service_ms, PERCENTS).tolist()
 
 
 PARTS: dict[str, Callable[[float], Iterator[Row]]] = {
