@@ -20,6 +20,7 @@ from dousell_cache.testing import FaultProxy
 
 from .harness import server
 
+Row = tuple[str, ...]
 KEY = "benchmark"
 PERCENTS = (50, 95, 99)
 AWAY_SECONDS = 0.005  # for what is to be measured at a distance

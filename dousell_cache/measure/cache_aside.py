@@ -133,12 +133,11 @@ class CacheAside:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """The figures against their targets; once a read failed, none of them can pass."""
+        """The figures against their targets; none can pass once a read failed, nor be told when reads started late."""
         figures = self.figures
         judged = [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
-        if not self.reads.failed.any():
-            return judged
-        return [Verdict(v.kpi, v.figure, "inconclusive" if v.word == "pass" else v.word) for v in judged]
+        untold = {"pass", "fail"} if self.reads.doubt else {"pass"} if self.reads.failed.any() else set[str]()
+        return [Verdict(v.kpi, v.figure, "inconclusive" if v.word in untold else v.word) for v in judged]
 
     @property
     def reading(self) -> str:
