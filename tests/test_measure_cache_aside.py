@@ -148,11 +148,11 @@ def test_the_reading_repeats_the_figures(run: CacheAside) -> None:
 
 
 def test_a_late_generator_is_said(run: CacheAside) -> None:
-    """When this process itself started reads late, the reading says by how much; else it does not speak of it."""
+    """When this process itself started reads late, the reading says by how much, and no target is met or missed."""
     for lag, said in ((809.0, True), (5.0, False)):
-        reads = dataclasses.replace(run.reads, lag_ms=np.full(200, lag))
-        reading = dataclasses.replace(run, reads=reads).reading
-        assert ("This machine was too busy: requests started up to 809 ms late (P99)" in reading) == said
+        late = dataclasses.replace(run, reads=dataclasses.replace(run.reads, lag_ms=np.full(200, lag)))
+        assert ("This machine was too busy: requests started up to 809 ms late (P99)" in late.reading) == said
+        assert ({verdict.word for verdict in late.verdicts} == {"inconclusive"}) == said
 
 
 def test_a_result_round_trips_and_keeps_secrets(both: dict[str, Measured], cloud: Cloud) -> None:
@@ -235,16 +235,17 @@ async def test_an_origin_that_fails_alone_is_nothing_to_compare_with() -> None:
             await measure_cache_aside(failing, PLAN)
 
 
-async def test_workers_read_the_same_pages(both: dict[str, Measured], near: pytest.MonkeyPatch) -> None:
-    """Two processes make the same reads of one cache: what one of them stored, the other hits; the result says so."""
+async def test_workers_read_the_same_cache(near: pytest.MonkeyPatch) -> None:
+    """Two processes make the same reads of the same cache: no page is missed that was stored before by this one."""
     near.setattr(page_reads, "_OPENING_SECONDS", 1.0)
     async with open_site("vercel", patience=5) as site:
-        run = await measure_cache_aside(site, PLAN, workers=2)
-    counts, alone = run.reads.counts, both["vercel"].run
+        alone = await measure_cache_aside(site, PLAN)
+        together = await measure_cache_aside(site, PLAN, workers=2)
+    counts = together.reads.counts
     assert sum(counts.values()) == 200
-    assert counts["miss"] <= len(set(alone.plan.schedule.keys or ())) < counts["hit"]
-    assert run.result.parameters == {**alone.result.parameters, "workers": 2}
-    assert "2 processes made the reads." in run.reading
+    assert set(counts) == {"hit"}
+    assert together.result.parameters == {**alone.result.parameters, "workers": 2}
+    assert "2 processes made the reads." in together.reading
 
 
 async def test_a_worker_with_another_cache_is_refused(
