@@ -105,7 +105,7 @@ async def bare_tasks(requests: int) -> None:
     """Do nothing in as many tasks."""
     async with asyncio.TaskGroup() as tasks:
         for index in range(requests):
-            tasks.create_task(nothing(index))  # type: ignore[arg-type] # a coroutine
+            tasks.create_task(nothing(index))
             if index % 16 == 0:
                 await asyncio.sleep(0)
 
@@ -141,7 +141,8 @@ def workers(seconds: float) -> Iterator[Row]:
     yield "4 processes", *shown(asyncio.run(run_in_workers(schedule, stub)))
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=":0") as cluster:
+    started = LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=":0")  # type: ignore[no-untyped-call] # theirs
+    with started as cluster:
         yield "Dask cluster", *shown(asyncio.run(run_in_workers(schedule, stub, scheduler=cluster.scheduler_address)))
 
 

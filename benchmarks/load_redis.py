@@ -78,7 +78,7 @@ def redis(seconds: float) -> Iterator[Row]:
                 "closed loop, asyncio": partial(gets, port, count, closed=True),
                 "open loop, asyncio, precise": partial(gets, port, count, closed=False),
             }
-            rounds = {name: [] for name in ways}
+            rounds: dict[str, list[list[float]]] = {name: [] for name in ways}
             for _ in range(5):
                 for name, way in ways.items():
                     rounds[name].append(way())
@@ -108,7 +108,7 @@ def gets(port: int, requests: int, *, closed: bool) -> list[float]:
         finally:
             transport.close()
 
-    return np.percentile(asyncio.run(run()).service_ms, PERCENTS).tolist()
+    return percentiles(asyncio.run(run()))
 
 
 def blocking_gets(port: int, requests: int) -> list[float]:
@@ -119,4 +119,9 @@ def blocking_gets(port: int, requests: int) -> list[float]:
         with plain.socket:
             return await run_closed_loop(plain.get, requests=requests)
 
-    return np.percentile(asyncio.run(run()).service_ms, PERCENTS).tolist()
+    return percentiles(asyncio.run(run()))
+
+
+def percentiles(load: LoadResult) -> list[float]:
+    """Return the percentiles of the service times, in ms."""
+    return [float(one) for one in np.percentile(load.service_ms, PERCENTS)]
