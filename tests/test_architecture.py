@@ -168,6 +168,9 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
+    "monitor": SITE | {"measure", "monitor"},
+    "monitor.figures": {"measure.stats", "monitor.node_figures"},
+    "monitor.node_figures": set(),
     "reporting": SITE | {"measure", "reporting", "__version__"},
     "cli": SITE | {"measure", "reporting", "testing", "cli", "env_file", "__version__"},
 }
