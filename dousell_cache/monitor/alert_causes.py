@@ -37,10 +37,10 @@ def evictions(sample: Sample) -> Advice:
     """Explain evictions: the limit, and the family that takes most of the memory if it was looked at."""
     policy = sample.server.total.words.get("maxmemory_policy", "") if sample.server else ""
     largest = max(sample.server.families, key=lambda family: family.bytes, default=None) if sample.server else None
-    most = f" The family {largest.family} takes the most of what was sampled." if largest else ""
-    volatile = " Locks have a time to live, so this policy evicts held locks, too." if policy.startswith("vol") else ""
+    most = f"; the family {largest.family} takes the most of what was sampled" if largest else ""
+    volatile = "; locks have a time to live, so this policy evicts held ones, too" if policy.startswith("vol") else ""
     return Advice(
-        f"the memory is full, and the policy {policy or '(unknown)'} makes room.{most}{volatile}",
+        f"the memory is full, and the policy {policy or '(unknown)'} makes room{most}{volatile}",
         "raise maxmemory, or shorten the time to live of what is big and rarely read; "
         "dousell-cache monitor --families shows what takes the memory",
     )
@@ -97,7 +97,7 @@ def replication(_sample: Sample) -> Advice:
 
 def unexplained(sample: Sample) -> Advice:
     """Explain lookups that nobody of us made, with the words of the reconciliation."""
-    cause = sample.reconciliation.cause if sample.reconciliation else ""
+    cause = sample.reconciliation.cause.rstrip(".") if sample.reconciliation else ""
     return Advice(
         cause or "somebody else uses this database, or a process of yours does not hand in its figures",
         "see CLIENT LIST for who else is there; every process has to watch its cache for the figures to be whole",
@@ -107,7 +107,7 @@ def unexplained(sample: Sample) -> Advice:
 def unseen(sample: Sample) -> Advice:
     """Explain a server that could not be seen: what the look itself met with."""
     return Advice(
-        sample.problem or "the server did not answer",
+        sample.problem.rstrip(".") or "the server did not answer",
         "dousell-cache check tells at which step it fails; until then nothing is known of the other alerts",
     )
 

@@ -119,7 +119,7 @@ def _hit_rate(limit: float) -> Look:
             return UNKNOWN
         word: Word = "beyond" if rate.high < limit else "back" if rate.low >= limit else "between"
         figure = (
-            f"{percent(rate.value)} ({percent(rate.low)} to {percent(rate.high)}, {rate.samples:,} reads in "
+            f"{percent(rate.value)} ({rate.low * 100:.1f} to {percent(rate.high)}, {rate.samples:,} reads in "
             f"{sample.hours:g} h), alert below {percent(limit)}"
         )
         return Finding(word, figure)
