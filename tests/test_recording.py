@@ -80,7 +80,7 @@ def test_the_breaker_counts_once_for_each_time_it_opens() -> None:
     """A try that failed opens it no second time, and the time it was open is told when it is over."""
     bench = Bench()
     for state in ("open", "half-open", "open", "half-open"):
-        bench.recorder(BreakerMoved(state))  # type: ignore[arg-type]  # the states are spelt out above
+        bench.recorder(BreakerMoved(state))
     bench.now += 3.5
     bench.recorder(BreakerMoved("closed"))
     fields = bench.take()
