@@ -122,7 +122,7 @@ def test_a_refused_notice_is_dropped_and_told(book: Path) -> None:
 
 
 def test_what_is_owed_is_bounded(book: Path) -> None:
-    """A receiver that is gone for good costs a bounded number of notices, none older than a day; the loss is counted."""
+    """A receiver that is gone for good costs a bounded number of notices, none older than a day; the loss counts."""
     sent = Sent(*[LATER] * 300)
     for minute in range(220):
         take(look(minute, hit_rate=LOW if minute % 2 else WELL), book, RULES, send=sent)
