@@ -188,8 +188,11 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "monitor": SITE | {"measure", "monitor"},
     "monitor.figures": {"measure.stats", "monitor.node_figures"},
     "monitor.node_figures": set(),
-    "reporting": SITE | {"measure", "reporting", "__version__"},
-    "cli": SITE | {"measure", "reporting", "testing", "cli", "env_file", "__version__"},
+    "monitor.alert_causes": {"monitor.figures"},
+    "monitor.alert_rules": {"monitor.alert_causes", "monitor.figures"},
+    "monitor.alerts": {"monitor.alert_rules", "monitor.figures"},
+    "reporting": SITE | {"measure", "monitor", "reporting", "__version__"},
+    "cli": SITE | {"measure", "monitor", "reporting", "testing", "cli", "env_file", "__version__"},
 }
 # Loaded inside a function, where it is needed and perhaps not installed.
 MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}
@@ -231,6 +234,9 @@ PURE = {
     "locking",
     "looking",
     "lookups",
+    "monitor.alert_causes",
+    "monitor.alert_rules",
+    "monitor.alerts",
     "near",
     "pacing",
     "policy",
@@ -257,6 +263,7 @@ PURE_BUT = {
     "frozen": {"datetime", "uuid"},
     "dousell.receipts": {"datetime", "uuid"},
     "recording": {"datetime"},
+    "monitor.alerts": {"datetime"},
     "near": {"os"},  # to begin anew in a forked child
 }
 
