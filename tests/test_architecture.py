@@ -185,11 +185,11 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
-    "monitor": SITE | {"measure", "monitor"},
+    "monitor": SITE | {"adapters", "measure", "monitor"},
     "monitor.figures": {"measure.stats", "monitor.node_figures"},
     "monitor.node_figures": set(),
     "reporting": SITE | {"measure", "reporting", "__version__"},
-    "cli": SITE | {"measure", "reporting", "testing", "cli", "env_file", "__version__"},
+    "cli": SITE | {"measure", "monitor", "reporting", "testing", "cli", "env_file", "__version__"},
 }
 # Loaded inside a function, where it is needed and perhaps not installed.
 MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}

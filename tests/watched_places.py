@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dousell_cache import Cache, connect
-from dousell_cache.connecting import Options
 from dousell_cache.environments import Environment, from_url, rest
 from dousell_cache.monitor.monitor import Monitor
 from dousell_cache.transport.connect import Place
@@ -44,6 +43,6 @@ def looking(environment: Environment, **options: Any) -> Iterator[Monitor]:
         monitor.close()
 
 
-def recorded(environment: Environment, namespace: str, **options: Unpack[Options]) -> Cache:
+def recorded(environment: Environment, namespace: str, **options: Any) -> Cache:
     """Return a process's cache whose figures are recorded."""
     return connect(environment, namespace=namespace, patience=5, ttl=60, figures=True, **options)

@@ -39,13 +39,23 @@ def read_application(cache: Cache | AsyncCache, hours: float = 24.0) -> list[App
         ValueError: hours make no sense.
         CacheUnavailable: no usable answer.
     """
+    return application_figures(_read(cache, hours))
+
+
+def read_staleness(cache: Cache | AsyncCache, hours: float = 24.0) -> list[Staleness]:
+    """Return what the staleness probes of all processes found in the last hours; see :func:`read_application`."""
+    return staleness_figures(_read(cache, hours))
+
+
+def _read(cache: Cache | AsyncCache, hours: float) -> dict[str, EnvironmentCounts]:
     now = time.time()
+    names = hours_back(now, hours)
     transport = blocking_transport(cache.environment, _PATIENCE)
     try:
-        found = run_blocking(read_hours(transport, cache.namespace, hours_back(now, hours)))
+        found = run_blocking(read_hours(transport, cache.namespace, names))
     finally:
         transport.close()
-    return application_figures(gathered(found, since(now, hours)))
+    return gathered(found, since(now, hours))
 
 
 async def read_hours(port: Port, namespace: str, names: Sequence[str]) -> dict[str, dict[str, int]]:

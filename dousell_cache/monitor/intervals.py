@@ -1,4 +1,4 @@
-"""Intervals for counts that came in clusters: five minutes or an hour of all processes, not single reads. Pure.
+"""Intervals for counts that came in clusters: two minutes or an hour of all processes, not single reads. Pure.
 
 Reads of one moment hit or miss together, so an interval that took each for independent would be far too narrow. A share
 is a ratio of two sums over clusters, with the variance of such a ratio (Cochran, Sampling Techniques, 1977, 6.4) and
