@@ -166,6 +166,11 @@ class Face:
         """What stands before every key on the server."""
         return self._namespace
 
+    @property
+    def recorder(self) -> Recorder | None:
+        """What this process's figures are recorded by; None unless ``figures=True``."""
+        return self._recorder
+
     def counters(self) -> Counters:
         """Return how reads ended and what they cost so far, in this process, in all and for each key family."""
         return self._tally.counters()

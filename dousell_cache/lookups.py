@@ -37,7 +37,7 @@ def looked_up(command: Words, reply: Reply) -> Lookups | None:
         return Lookups(cause, int(reply is not None), int(reply is None))
     if name == "MGET" and isinstance(reply, list):
         return Lookups("reads", *_told(reply))
-    if name == "HGETALL":
+    if name in ("HGETALL", "OBJECT"):
         return Lookups("others", int(bool(reply)), int(not reply))
     if name in ("EVALSHA", "EVAL"):
         return _script(command, reply)

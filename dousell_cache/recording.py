@@ -17,8 +17,9 @@ from .histogram import bucket
 
 EVERY_SECONDS = 10.0
 """Seconds between two flushes of a process, at least: a hit's price stays one command."""
-SLICE_MINUTES = 5
-"""Counts of an hour are told apart by slices of so many minutes: the clusters of a hit rate's interval."""
+SLICE_MINUTES = 2
+"""Counts of an hour are told apart by slices of so many minutes: the clusters of a hit rate's interval. Five of them
+make one, so that what is wrong is known for sure after ten minutes; shorter ones would be too alike."""
 LIVE_MS = 7 * 24 * 3600 * 1000
 """How long figures live: a week, so that one day can be compared with the same day before."""
 BATCH_LIVES_MS = 2 * 3600 * 1000

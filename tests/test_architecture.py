@@ -185,7 +185,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
-    "monitor": SITE | {"measure", "monitor"},
+    "monitor": SITE | {"adapters", "measure", "monitor"},
     "monitor.figures": {"measure.stats", "monitor.node_figures"},
     "monitor.node_figures": set(),
     "monitor.alert_causes": {"monitor.figures"},

@@ -42,16 +42,16 @@ def test_reads_become_fields() -> None:
         bench.recorder(event)
     bench.wall += 7 * 60
     assert bench.take() == {
-        "vercel:hit:05:detail": 2,
-        "vercel:miss:05:detail": 1,
-        "vercel:commands:05:detail": 5,
+        "vercel:hit:06:detail": 2,
+        "vercel:miss:06:detail": 1,
+        "vercel:commands:06:detail": 5,
         f"vercel:t{bucket(0.004)}::detail": 2,
         f"vercel:t{bucket(0.31)}::detail": 1,
         f"vercel:l{bucket(0.3)}::detail": 1,
-        "vercel:hit:05:(no family)": 1,
-        "vercel:commands:05:(no family)": 1,
+        "vercel:hit:06:(no family)": 1,
+        "vercel:commands:06:(no family)": 1,
         f"vercel:t{bucket(0.004)}::(no family)": 1,
-        "vercel:flushes:05:": 1,
+        "vercel:flushes:06:": 1,
     }
 
 

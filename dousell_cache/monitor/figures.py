@@ -147,7 +147,7 @@ class ApplicationFigures(msgspec.Struct, frozen=True, kw_only=True):
         undecodable: reads of what could not be read back.
         failures: reads whose loader raised.
         commands: commands sent for them.
-        hit_rate: hits ÷ reads, the KPI; its interval by clusters of five minutes, without ends below five of them.
+        hit_rate: hits ÷ reads, the KPI; its interval by clusters of two minutes, without ends below five of them.
         p50_ms: time from call to answer; off by 0.8 % at most, the interval by clusters of an hour.
         p95_ms: of the slowest twentieth.
         p99_ms: of the slowest hundredth.

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .figures import ALL
-from .prometheus_rules import alert_rules, equal, named
+from .prometheus_rules import EVERYTHING, alert_rules, equal, named
 
 DASHBOARD, RULES = "grafana-dashboard.json", "alert-rules.yml"
 
@@ -63,7 +62,7 @@ PANELS: tuple[Panel, ...] = (
         "Hit rate, the KPI",
         "Hits ÷ reads of all processes over the monitor's window, with the ends of its 95 % interval.",
         "percentunit",
-        {"{{environment}} {{bound}}": _now("hit_rate", equal("family", ALL))},
+        {"{{environment}} {{bound}}": _now("hit_rate", equal("family", EVERYTHING))},
         most=1,
     ),
     Panel(

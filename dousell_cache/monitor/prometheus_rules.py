@@ -8,10 +8,12 @@ import json
 from collections.abc import Iterator
 
 from .alert_rules import Limits, Rule, rules
-from .figures import ALL
 from .metrics import BY_NAME
 
 _GROUP = "dousell_cache"
+EVERYTHING = "all"
+"""The family label of the figures for all families together."""
+
 _MONITOR_GONE = "DousellCacheMonitorGone"
 
 
@@ -63,7 +65,7 @@ def _kept(rule: Rule, fires: str, goes_on: str) -> str:
 
 
 def _hit_rate(bound: str, limits: Limits) -> str:
-    rate = named("hit_rate", equal("family", ALL), equal("bound", bound))
+    rate = named("hit_rate", equal("family", EVERYTHING), equal("bound", bound))
     return f"max by (environment) ({rate}) < {limits.hit_rate:g}"
 
 
