@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 
-from dousell_cache.measure.kpis import KPIS, judge
+from dousell_cache.measure.kpis import KPIS, alerts, judge
 from dousell_cache.measure.result import Host, LatencyRow, Result
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting.record import (
@@ -111,6 +111,7 @@ def measured(figures: Mapping[str, Interval], *, emulated: Sequence[str] = ()) -
         figures=result.figures,
         samples=2040,
         notebooks=notebooks,
+        alerts=alerts(result.verdicts),
     )
 
 

@@ -109,7 +109,7 @@ def test_pruning_removes(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["list", "--last", "0"], '--last must be a whole number from 1, not "0"'),
         (["list", "--out", "nowhere"], "nowhere is no folder of runs: No such file or directory"),
         (["show", "2020"], 'there is no run "2020"'),
-        (["show", NEW], f"run {NEW} has nothing to show: running; there is no report of it"),
+        (["show", NEW], f"run {NEW} has no report: running"),
         (["prune"], "say what to keep: --keep N"),
         (["prune", "--keep", "-1"], '--keep must be a whole number from 1, not "-1"'),
         (["prune", "--max-age", "90"], "--max-age must be a number and a unit (s, m, h, d, w), such as 90d"),

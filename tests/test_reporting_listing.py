@@ -80,7 +80,7 @@ def test_a_run_that_nobody_could_mean_is_one_sentence(tmp_path: Path, wanted: st
 
 def test_no_report_yet_is_said(tmp_path: Path) -> None:
     """Asked for the latest where there is none, it says how to make one; a folder that is none is named."""
-    with pytest.raises(ConfigurationError, match="has a report yet: dousell-cache report writes one"):
+    with pytest.raises(ConfigurationError, match="yet that has a report: dousell-cache report makes one"):
         find(tmp_path, "latest")
     with pytest.raises(ConfigurationError, match="elsewhere is no folder of runs: No such file or directory"):
-        find(tmp_path / "elsewhere", "latest")
+        list(entries(tmp_path / "elsewhere"))

@@ -47,6 +47,9 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help="set a notebook's parameter"
     )
+    parser.add_argument(
+        "--kpis", metavar="FILE", help="targets in TOML, over the usual ones; see docs/reference/kpis.md"
+    )
     parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
     parser.add_argument(
         "--timeout",
@@ -92,6 +95,7 @@ def requested(options: argparse.Namespace) -> "Request":
     from ..reporting.parameters import resolve_all
     from ..reporting.run import SECONDS, Request
 
+    judge_by(options.kpis)
     environments = _environments(options.env)
     profile = _known(options.profile, "profile", tuple(SECONDS))
     notebooks = catalog.find_all(options.notebook or _NOTEBOOKS)
@@ -99,6 +103,19 @@ def requested(options: argparse.Namespace) -> "Request":
     parameters = resolve_all(declared, _given(options.parameters), profile)
     seconds = SECONDS[profile] if options.timeout is None else _seconds(options.timeout)
     return Request(environments, notebooks, parameters, profile, seconds, _command(options))
+
+
+def judge_by(path: str | None) -> None:
+    """Have this process, and those that it starts, judge by a file of targets.
+
+    Raises:
+        ConfigurationError: the file cannot be read or makes no sense.
+    """
+    from ..measure.kpis import KPIS_VARIABLE, kpis_in_force
+
+    if path is not None:
+        os.environ[KPIS_VARIABLE] = str(Path(path).absolute())
+    kpis_in_force()
 
 
 def _environments(text: str) -> list[str]:
@@ -148,6 +165,7 @@ def _command(options: argparse.Namespace) -> str:
     words = ["dousell-cache", "report", "--env", options.env, "--profile", options.profile]
     words += [word for name in options.notebook or () for word in ("--notebook", name)]
     words += [word for pair in options.parameters for word in ("-p", pair)]
+    words += ["--kpis", options.kpis] if options.kpis else []
     words += ["--timeout", options.timeout] if options.timeout else []
     return shlex.join(words)
 
@@ -172,7 +190,9 @@ def _finding(record: "EnvironmentRecord") -> str:
     results = [notebook.result for notebook in record.notebooks.values() if notebook.result]
     open_ = [verdict for result in results for verdict in result.verdicts if verdict.word == record.verdict != "pass"]
     told = [f"{v.kpi.label} {seen(v)}, target {target(v.kpi)}" for v in open_]
-    return f"{word}: {', '.join(told)}" if told else word
+    finding = f"{word}: {', '.join(told)}" if told else word
+    alarmed = " and ".join(alert.kpi.label for alert in record.alerts)
+    return f"{finding}; ALERT for {alarmed}" if alarmed else finding
 
 
 def _shown(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..environments import NAMES
 from ..errors import ConfigurationError
+from . import compare
 
 if TYPE_CHECKING:
     from ..reporting.listing import Entry
@@ -31,6 +32,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_list(actions)
     _add_show(actions)
+    compare.add(actions)
     _add_prune(actions)
 
 
@@ -54,7 +56,7 @@ def _add_list(actions: Any) -> None:
 
 def _add_show(actions: Any) -> None:
     parser = _action(actions, "show", show_run, "show one run: its figures with intervals, targets and verdicts")
-    parser.add_argument("id", metavar="RUN", help="its id, the beginning of it, or latest")
+    parser.add_argument("id", metavar="RUN", help="its id, the beginning of it, latest, or its folder")
 
 
 def _add_prune(actions: Any) -> None:
@@ -85,21 +87,12 @@ def list_runs(options: argparse.Namespace) -> int:
 
 def show_run(options: argparse.Namespace) -> int:
     """Print one run; return the exit code."""
-    import msgspec
-
-    from ..reporting.listing import find
-    from ..reporting.record import Results
+    from ..reporting.runs import open_run
     from . import runs_text
 
-    run = find(Path(options.out), options.id)
-    if run.summary is None:
-        reason = run.reason or "there is no report of it"
-        message = f"run {run.id} has nothing to show: {run.state}; {reason}"
-        raise ConfigurationError(message)
-    folder = Path(options.out, run.folder)
-    written = (folder / "results.json").read_text("utf-8")
-    results = msgspec.json.decode(written, type=Results)
-    print(written.rstrip() if options.json else runs_text.show_text(run, results, folder / "index.html"))
+    kept = open_run(options.id, Path(options.out))
+    written = (kept.folder / "results.json").read_text("utf-8")
+    print(written.rstrip() if options.json else runs_text.show_text(kept.results, kept.folder / "index.html"))
     return _DONE
 
 

@@ -10,6 +10,7 @@ import msgspec
 from ..reporting.formatting import duration, seconds_between, unit_of, when
 from ..reporting.index import word_of
 from ..reporting.listing import Entry, EnvironmentSummary
+from ..reporting.page import WORDS
 from ..reporting.record import EnvironmentRecord, Results
 from ..reporting.retention import Judged
 from ..reporting.tables import Table, number, verdict_table
@@ -83,12 +84,12 @@ def _figures(record: EnvironmentSummary, moved: Mapping[str, Trend]) -> Iterator
         yield f"{number(seen.value, unit_of(figure))} {MARKS[moved.get(figure, 'unknown')]}" if seen else "–"
 
 
-def show_text(run: Entry, results: Results, page: Path) -> str:
+def show_text(results: Results, page: Path) -> str:
     """Return one run in lines: its facts, then a table for each environment."""
     facts, host = results.run, results.run.host
     took = duration(seconds_between(facts.started, facts.finished))
     lines = [
-        f"run {facts.id}: {word_of(run)}",
+        f"run {facts.id}: {'stopped' if results.exit_code > 128 else WORDS[results.verdict]}",
         f"{when(facts.started)}, {took}, profile {facts.profile}",
         f"{host.system}, {host.machine}, {host.cpus} cores, Python {host.python}; commit {facts.commit or 'unknown'}",
         f"$ {facts.command}",

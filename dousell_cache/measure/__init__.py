@@ -2,7 +2,7 @@
 
 from .cache_aside import CacheAside, Plan, measure_cache_aside
 from .connection import ConnectionTest, check_connection
-from .kpis import KPIS, Kpi, Verdict, judge
+from .kpis import KPIS, Alert, Kpi, Verdict, alerts, judge, judge_all
 from .load import LoadResult, run_open_loop
 from .lock_contention import LockContention, LockPlan, measure_lock_contention
 from .result import Result, publish
@@ -11,6 +11,7 @@ from .workload import Schedule, zipf_ranks
 
 __all__ = [
     "KPIS",
+    "Alert",
     "CacheAside",
     "ConnectionTest",
     "Interval",
@@ -22,8 +23,10 @@ __all__ = [
     "Result",
     "Schedule",
     "Verdict",
+    "alerts",
     "check_connection",
     "judge",
+    "judge_all",
     "measure_cache_aside",
     "measure_lock_contention",
     "publish",

@@ -21,8 +21,10 @@ from ..dousell.site import Site
 from ..errors import MeasurementFailed
 from ..events import Event, Read
 from ..policy import ttl_ms
-from .kpis import KPIS, Verdict, judge
+from .kpis import Verdict, judge_all, kpis_in_force
 from .load import LoadResult, run_open_loop
+from .place import Place, survey
+from .provenance import commit
 from .result import LatencyRow, Result, this_host, utc_now
 from .stats import Interval, cold_start, percentile, ratio_of_means, share
 from .workload import Schedule, zipf_ranks
@@ -91,6 +93,7 @@ class CacheAside:
         seconds: how long it took.
         origin: the reads of the origin alone.
         reads: the reads through the cache.
+        place: how far the cache was, and over what.
     """
 
     site: Site
@@ -99,6 +102,7 @@ class CacheAside:
     seconds: float
     origin: LoadResult
     reads: LoadResult
+    place: Place | None = None
 
     @cached_property
     def answered_ms(self) -> NDArray[np.float64]:
@@ -134,11 +138,8 @@ class CacheAside:
     @property
     def verdicts(self) -> list[Verdict]:
         """The figures against their targets; once a read failed, none of them can pass."""
-        figures = self.figures
-        judged = [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
-        if "error" not in self.reads.outcomes:
-            return judged
-        return [Verdict(v.kpi, v.figure, "inconclusive" if v.word == "pass" else v.word) for v in judged]
+        flaw = "reads failed" if "error" in self.reads.outcomes else None
+        return judge_all(self.figures, kpis_in_force(), flaw=flaw)
 
     @property
     def reading(self) -> str:
@@ -189,6 +190,9 @@ class CacheAside:
             latency=self.latency,
             verdicts=self.verdicts,
             host=this_host(),
+            place=self.place,
+            commit=commit(),
+            seed=self.plan.seed,
         )
 
 
@@ -204,7 +208,8 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, i
         ValueError: the plan asks for more pages than there are.
         MeasurementFailed: reads of the origin failed, so there is nothing to compare with; or every read did.
     """
-    started, clock = utc_now(), time.monotonic()
+    started, around = utc_now(), await survey(site.environment)
+    clock = time.monotonic()
     pages = await site.origin.property_ids(plan.keys)
     if len(pages) < plan.keys:
         message = f"keys={plan.keys} asks for more pages than the origin has: {len(pages)}"
@@ -223,7 +228,7 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, i
     if set(reads.outcomes) == {"error"}:
         message = f"every read failed, {reads.errors[0]}"
         raise MeasurementFailed(message)
-    return CacheAside(site, plan, started, time.monotonic() - clock, origin, reads)
+    return CacheAside(site, plan, started, time.monotonic() - clock, origin, reads, around.until_now())
 
 
 def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:

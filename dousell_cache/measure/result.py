@@ -15,7 +15,9 @@ import msgspec
 import pandas as pd
 
 from ..check import Step
+from .host import identity, processor
 from .kpis import Verdict
+from .place import Place
 from .stats import Interval
 
 RESULTS_FOLDER_VARIABLE = "DOUSELL_CACHE_RESULTS"
@@ -105,13 +107,25 @@ class GuardRow(msgspec.Struct, frozen=True):
 
 
 class Host(msgspec.Struct, frozen=True):
-    """The machine and the versions a result was measured with; never its name or paths."""
+    """The machine and the versions a result was measured with; never its name or paths.
+
+    Args:
+        system: the kernel.
+        machine: the processor's architecture.
+        cpus: how many processors there are.
+        python: its version.
+        versions: of the packages that matter to a figure.
+        id: what tells this machine from others, see :func:`.host.identity`; empty in results of before there was one.
+        processor: its model.
+    """
 
     system: str
     machine: str
     cpus: int
     python: str
     versions: dict[str, str]
+    id: str = ""
+    processor: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +148,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         contention: a row for each number of callers at one lock.
         clicks: a row for each number of clicks at the same instant.
         guards: a row for each choice of guards before a payment.
-        host: where it was measured.
+        host: which machine measured.
+        place: how far its cache was, and over what.
+        commit: the repository's, with ``-dirty`` when it had changes; None outside a repository.
+        seed: of everything that was drawn; None where nothing is.
     """
 
     notebook: str
@@ -154,6 +171,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     clicks: list[ClickRow] = []
     guards: list[GuardRow] = []
     host: Host | None = None
+    place: Place | None = None
+    commit: str | None = None
+    seed: int | None = None
 
 
 def this_host() -> Host:
@@ -164,6 +184,8 @@ def this_host() -> Host:
         cpus=os.cpu_count() or 1,
         python=platform.python_version(),
         versions={name: version(name) for name in _STAMPED},
+        id=identity(),
+        processor=processor(),
     )
 
 

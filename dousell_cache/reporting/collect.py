@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..measure.kpis import alerts
 from ..measure.result import Result
 from .record import EnvironmentRecord, NotebookRecord, Status, environment_verdict
 from .spec import Spec, write_atomically
@@ -47,6 +48,7 @@ def environment_record(folder: Path, spec: Spec, watched: Watched, redact: Calla
         figures={name: figure for result in results for name, figure in result.figures.items()},
         samples=sum(pq.read_metadata(path).num_rows for path in samples_of(folder)),
         notebooks=notebooks,
+        alerts=alerts(verdict for result in results for verdict in result.verdicts),
     )
 
 

@@ -130,6 +130,11 @@ class Entry:
             return None
 
     @property
+    def reported(self) -> bool:
+        """Whether there is a report, readable or not."""
+        return not self.folder.endswith(PARTIAL)
+
+    @property
     def good(self) -> bool:
         """Whether it came to its end and met every target."""
         return self.state == "finished" and self.summary is not None and self.summary.verdict == "pass"
@@ -182,34 +187,35 @@ def entries(out: Path) -> Iterator[Entry]:
     return (found for found in (entry(out, name) for name in known(out)) if found.state != "unwritten")
 
 
-def find(out: Path, wanted: str) -> Entry:
+def find(out: Path, wanted: str, *, nor: str = "") -> Entry:
     """Return the run that is meant: by its id, by the beginning of one, or the latest that has a report.
 
     Args:
         out: the folder of all runs.
         wanted: an id, what only one id begins with, or ``latest``.
+        nor: what else was looked for under that name, for the sentence that says that there is nothing.
 
     Raises:
         ConfigurationError: no run is meant, or more than one.
     """
-    folders = {name.removeprefix(".").removesuffix(PARTIAL): name for name in known(out)}
+    folders = {name.removeprefix(".").removesuffix(PARTIAL): name for name in (names(out) if out.is_dir() else ())}
     if wanted == LATEST:
         reported = (found for found in (entry(out, name) for name in folders.values()) if found.summary)
         latest = next(reported, None)
         if latest:
             return latest
-        message = f"no run in {out} has a report yet: dousell-cache report writes one"
+        message = f"there is no run in {out} yet that has a report: dousell-cache report makes one"
         raise ConfigurationError(message)
     meant = [wanted] if wanted in folders else [run for run in folders if wanted and run.startswith(wanted)]
     if len(meant) != 1:
-        raise ConfigurationError(_unclear(out, wanted, meant, list(folders)))
+        raise ConfigurationError(_unclear(out, wanted, meant, list(folders), nor))
     return entry(out, folders[meant[0]])
 
 
-def _unclear(out: Path, wanted: str, meant: list[str], there: list[str]) -> str:
+def _unclear(out: Path, wanted: str, meant: list[str], there: list[str], nor: str) -> str:
     if meant:
         return f'"{wanted}" begins {len(meant)} runs in {out}: {meant[0]} and others; write a few letters more'
-    return f'there is no run "{wanted}" in {out}: {suggestion(wanted, there[:5])}'
+    return f'there is no run "{wanted}" in {out}{nor}: {suggestion(wanted, there[:5])}'
 
 
 def _unfinished(out: Path, name: str) -> Entry:

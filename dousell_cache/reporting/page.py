@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..check import Step
-from ..measure.kpis import KPIS, Verdict
+from ..measure.kpis import Verdict
 from ..measure.result import LatencyRow, Result
 from ..measure.stats import Interval
 from . import formatting, prose, tables
@@ -26,16 +26,6 @@ WORDS: Mapping[RunVerdict, str] = {
     "inconclusive": "inconclusive",
     "error": "failed to run",
     "unreachable": "unreachable",
-}
-_LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {
-    "speedup": "Speedup",
-    "lock_wait_p50_ms": "Wait for a contended lock, P50",
-    "lock_wait_p95_ms": "Wait for a contended lock, P95",
-    "lock_hold_p50_ms": "Contended lock held, P50",
-    "grants_per_second": "Grants of a contended lock",
-    "in_order": "Served in order of arrival",
-    "in_order_fair": "Served in order, fair=True",
-    "rejected_click_p50_ms": "Double click rejected after, P50",
 }
 _HINTS = {
     "hit_rate": "Usual causes: entries that expire before they are asked for again, more different pages than reads to "
@@ -106,6 +96,12 @@ class Section:
         return next((result.cache for result in reversed(list(self.results))), "")
 
     @property
+    def distance(self) -> str:
+        """How far away the cache is, in words; empty where nobody measured it."""
+        places = (result.place for result in reversed(self.results) if result.place)
+        return next((formatting.distance(place) for place in places if place.rtt_floor_ms is not None), "")
+
+    @property
     def origin(self) -> str:
         """What the loaders read."""
         return next((result.origin for result in self.results if result.origin), "")
@@ -146,7 +142,7 @@ def templates() -> jinja2.Environment:
     )
     environment.globals.update(
         words=WORDS,
-        labels=_LABELS,
+        labels=formatting.LABELS,
         hints=_HINTS,
         bullet=bullet,
         number=tables.number,
@@ -199,7 +195,7 @@ def _chapter(name: str, record: NotebookRecord, path: Path) -> Chapter:
 def _compared(results: Results) -> list[tuple[str, dict[str, Interval]]]:
     """Return each figure that any environment has, and what it is in each of them."""
     records = results.environments
-    names = dict.fromkeys([*_LABELS, *(name for record in records.values() for name in record.figures)])
+    names = dict.fromkeys([*formatting.LABELS, *(name for record in records.values() for name in record.figures)])
     rows = (
         (name, {environment: record.figures[name] for environment, record in records.items() if name in record.figures})
         for name in names

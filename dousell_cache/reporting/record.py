@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from ..measure.kpis import Word, overall
+from ..measure.kpis import Alert, Word, overall
 from ..measure.result import Host, Result
 from ..measure.stats import Interval
 from .parameters import Value
@@ -53,6 +53,7 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
         figures: the notebooks' figures by name.
         samples: how many raw measurements are in ``samples.parquet``.
         notebooks: each notebook's record, in the order in which they ran.
+        alerts: figures that are surely beyond their alert level.
     """
 
     status: Status
@@ -62,6 +63,7 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Interval]
     samples: int
     notebooks: dict[str, NotebookRecord]
+    alerts: list[Alert] = []
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..measure.provenance import commit
 from ..measure.result import this_host, utc_now
 from . import collect, index, page
 from .catalog import Notebook
 from .folder import RunFolder, writing
 from .journal import Journal
 from .parameters import Value
-from .provenance import commit
 from .record import EXIT_CODES, EnvironmentRecord, Results, Run, encode, run_verdict
 from .redact import redactor
 from .spec import Progress, Spec, Task, write_atomically
