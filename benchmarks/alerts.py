@@ -20,6 +20,7 @@ from dousell_cache.measure.kpis import KPIS, judge
 from dousell_cache.measure.result import Result, this_host
 from dousell_cache.measure.stats import Interval
 from dousell_cache.monitor.alert_book import take
+from dousell_cache.monitor.alert_file import InFile
 from dousell_cache.monitor.alert_rules import rules
 from dousell_cache.monitor.alerts import State, alerts, step
 from dousell_cache.monitor.figures import (
@@ -146,8 +147,8 @@ def parts(folder: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     yield f"draw a day of {len(minutes):,} samples, five pictures", lambda: draw(minutes)
     yield f"draw a day of {len(seconds):,} samples, five pictures", lambda: draw(seconds)
     yield "judge a day of 1,440 samples", lambda: a_day(60)
-    following = iter(minutes)
-    yield "judge and keep one sample in a file", lambda: take(next(following), folder / "alerts.json", RULES)
+    following, kept = iter(minutes), InFile(folder / "alerts.json")
+    yield "judge and keep one sample in a file", lambda: take(next(following), kept, RULES)
     out = folder / "reports"
     out.mkdir()
     a_thousand_runs(out)

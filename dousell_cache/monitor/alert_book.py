@@ -1,26 +1,22 @@
-"""The file that keeps alerts between two looks, and what was not delivered yet: a cron job has no other memory.
+"""One look's alerts, from the sample to whoever is told: judged by what is kept, written down, delivered.
 
 A notice is written down before it is sent and crossed out after, so it is sent at least once, whatever dies in between;
 its id lets a receiver drop what it has.
 """
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
-from ..errors import CacheError, ConfigurationError
+from .alert_file import Book, Keeping, Watched, document, replace
 from .alert_rules import Rule
 from .alerts import REMINDER_SECONDS, Notice, State, alerts, moment, step
-from .delivery import Delivery
-from .figures import Alert, Sample
-
-SCHEMA, VERSION = "dousell-cache/alerts", 1
+from .delivery import WORDS, Delivery
+from .deltas import delta
+from .figures import Alert, NodeFigures, Sample, ServerFigures
 
 MOST_OWED = 200
 """How many notices wait for a receiver at most; the oldest are dropped first, and the loss is told."""
@@ -28,39 +24,7 @@ MOST_OWED = 200
 OLDEST_OWED = timedelta(days=1)
 """How long a notice waits for its receiver: after a day it is no news."""
 
-
-class Place(msgspec.Struct, frozen=True):
-    """What is known of one cache.
-
-    Args:
-        seen: the last sample's moment.
-        rules: the state of each rule.
-    """
-
-    seen: str
-    rules: dict[str, State] = {}
-
-
-class Book(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of the file.
-
-    Args:
-        places: by environment, address and namespace.
-        owed: notices that the webhook has not taken yet, oldest first.
-        not_before: when it may be tried again, UTC, ISO 8601; "" for at once.
-        dropped: how many notices were given up for good, since the file was made.
-    """
-
-    schema: str = SCHEMA
-    version: int = VERSION
-    places: dict[str, Place] = {}
-    owed: tuple[Notice, ...] = ()
-    not_before: str = ""
-    dropped: int = 0
-
-
-class BookNotKept(CacheError):
-    """The machine's: the file cannot be written; the message says which."""
+Send = Callable[[Notice], Delivery]
 
 
 @dataclass(frozen=True)
@@ -85,17 +49,17 @@ class Told:
 
 def take(
     sample: Sample,
-    path: Path | None,
+    kept: Keeping,
     rules: Sequence[Rule],
     *,
-    send: Callable[[Notice], Delivery] | None = None,
+    send: Send | None = None,
     reminder: float = REMINDER_SECONDS,
 ) -> Told:
-    """Judge a sample by what the file knows, write down what is new, and deliver what is owed.
+    """Judge a sample by what is kept, write down what is new, and deliver what is owed.
 
     Args:
         sample: the look. One that is older than the last is told by what is known, and changes nothing.
-        path: the file; None keeps nothing, so that every alert that fires is news.
+        kept: where alerts are kept between two looks.
         rules: the table.
         send: hands a notice to the webhook; None if there is none.
         reminder: seconds after which an alert that lasts is spoken of again.
@@ -104,33 +68,39 @@ def take(
         ConfigurationError: the file is none of ours.
         BookNotKept: it cannot be written.
     """
-    if path is None:
-        return _taken(sample, Book(), rules, send, reminder, lambda _: None)
-    with _alone(path):
-        return _taken(sample, read(path), rules, send, reminder, lambda book: _write(path, book))
+    with kept.opened() as (known, keep):
+        book = known
+        name = " ".join((sample.environment, sample.cache, sample.namespace)).rstrip()
+        before = book.places.get(name, Watched())
+        sample = _since_last(sample, before)
+        states, notices = before.rules, list[Notice]()
+        if not before.seen or moment(sample.at) > moment(before.seen):
+            states, notices = step(before.rules, sample, rules, reminder=reminder)
+            places = {**book.places, name: _watched(sample, before, states)}
+            book = _owing(msgspec.structs.replace(book, places=places), notices if send else [], sample.at)
+            keep(book)
+        complaint = _deliver(book, send, sample.at, keep) if send and book.owed else ""
+        return Told(alerts(states, sample, rules), notices, complaint)
 
 
-def _taken(
-    sample: Sample,
-    book: Book,
-    rules: Sequence[Rule],
-    send: Callable[[Notice], Delivery] | None,
-    reminder: float,
-    keep: Callable[[Book], None],
-) -> Told:
-    name = " ".join((sample.environment, sample.cache, sample.namespace)).rstrip()
-    place = book.places.get(name, Place(""))
-    states, notices = place.rules, list[Notice]()
-    if not place.seen or moment(sample.at) > moment(place.seen):
-        states, notices = step(place.rules, sample, rules, reminder=reminder)
-        book = msgspec.structs.replace(book, places={**book.places, name: Place(sample.at, states)})
-    if send:
-        book = _owing(book, notices, sample.at)
-    keep(book)
-    complaint = ""
-    if send and book.owed:
-        book, complaint = _deliver(book, send, sample.at, keep)
-    return Told(alerts(states, sample, rules), notices, complaint)
+def _since_last(sample: Sample, before: Watched) -> Sample:
+    """Return a first sample with what moved since the job before this one looked; others know it themselves."""
+    if sample.delta or not sample.server or not before.server:
+        return sample
+    seconds = (moment(sample.at) - moment(before.server_seen)).total_seconds()
+    return msgspec.structs.replace(sample, delta=delta(before.server, sample.server, seconds))
+
+
+def _watched(sample: Sample, before: Watched, states: dict[str, State]) -> Watched:
+    if not sample.server:
+        return msgspec.structs.replace(before, seen=sample.at, rules=states)
+    nodes = tuple(map(_counted, sample.server.nodes))
+    return Watched(seen=sample.at, rules=states, server_seen=sample.at, server=ServerFigures(nodes=nodes))
+
+
+def _counted(node: NodeFigures) -> NodeFigures:
+    """Return what the next look needs of a node to tell what moved."""
+    return NodeFigures(node=node.node, run_id=node.run_id, uptime_seconds=node.uptime_seconds, counters=node.counters)
 
 
 def _owing(book: Book, notices: Sequence[Notice], at: str) -> Book:
@@ -141,92 +111,91 @@ def _owing(book: Book, notices: Sequence[Notice], at: str) -> Book:
     return msgspec.structs.replace(book, owed=tuple(owed), dropped=book.dropped + dropped)
 
 
-def _deliver(book: Book, send: Callable[[Notice], Delivery], at: str, keep: Callable[[Book], None]) -> tuple[Book, str]:
+def _deliver(book: Book, send: Send, at: str, keep: Callable[[Book], None]) -> str:
     """Send what is owed in its order, until one is not taken; cross each out as soon as it is."""
     if book.not_before and moment(at) < moment(book.not_before):
-        return book, f"{len(book.owed)} notices wait for the webhook until {book.not_before}"
+        return f"{len(book.owed)} notices wait for the webhook until {book.not_before}"
     complaint = ""
     for notice in book.owed:
         done = send(notice)
         if not done.delivered and not done.given_up:
             later = moment(at) + timedelta(seconds=done.after)
-            book = msgspec.structs.replace(book, not_before=later.isoformat())
-            keep(book)
-            return (
-                book,
-                f"{len(book.owed)} notices are not delivered yet: {done.reason}; they are tried again next time",
-            )
+            keep(msgspec.structs.replace(book, not_before=later.isoformat()))
+            return f"{len(book.owed)} notices are not delivered yet: {done.reason}; they are tried again next time"
         dropped = book.dropped + done.given_up
         book = msgspec.structs.replace(book, owed=book.owed[1:], not_before="", dropped=dropped)
         keep(book)
         complaint = f"a notice was not delivered, and will not be: {done.reason}" if done.given_up else complaint
-    return book, complaint
+    return complaint
 
 
-def read(path: Path) -> Book:
-    """Return what a file knows; nothing when there is none.
+class Watch:
+    """The alerts of a monitor, told each sample: what its ``alerts=`` takes.
 
-    Raises:
-        ConfigurationError: it is none of ours, or another version wrote it.
+    Args:
+        kept: where they are kept between two looks.
+        rules: the table.
+        send: hands a notice to the webhook; None if there is none.
+        reminder: seconds after which an alert that lasts is spoken of again.
+        now: the file that says what fires now, of all environments; None for none.
     """
-    try:
-        book = msgspec.json.decode(path.read_bytes(), type=Book)
-    except FileNotFoundError:
-        return Book()
-    except (OSError, msgspec.MsgspecError) as error:
-        message = f"{path} does not hold the state of alerts: {error}; name another file, or take it away to begin anew"
-        raise ConfigurationError(message) from error
-    if (book.schema, book.version) != (SCHEMA, VERSION):
-        message = (
-            f"{path} holds {book.schema} version {book.version}, not {SCHEMA} version {VERSION}: name another file"
-        )
-        raise ConfigurationError(message)
-    return book
+
+    def __init__(
+        self,
+        kept: Keeping,
+        rules: Sequence[Rule],
+        *,
+        send: Send | None = None,
+        reminder: float = REMINDER_SECONDS,
+        now: Path | None = None,
+    ) -> None:
+        self._kept, self._rules, self._send, self._reminder, self._now = kept, rules, send, reminder, now
+        self._latest: dict[tuple[str, str], tuple[Sample, Told]] = {}
+        self._unsaid: list[str] = []
+        self._complaints: list[str] = []
+
+    def __call__(self, sample: Sample) -> list[Alert]:
+        """Return what a sample carries of its alerts, when it was judged, kept and delivered.
+
+        Raises:
+            ConfigurationError: the file of the alerts is none of ours.
+            BookNotKept: it, or the one that says what fires now, cannot be written.
+        """
+        told = take(sample, self._kept, self._rules, send=self._send, reminder=self._reminder)
+        self._latest[sample.environment, sample.cache] = (sample, told)
+        self._unsaid = [*self._unsaid, *map(line, told.notices)][-MOST_OWED:]
+        self._complaints = [*self._complaints, *filter(None, [told.complaint])][-MOST_OWED:]
+        if self._now:
+            replace(self._now, document(now(self._latest.values())))
+        return told.alerts
+
+    def unsaid(self) -> tuple[list[str], list[str]]:
+        """Return the notices and the complaints since the last call, a line each."""
+        said, self._unsaid, self._complaints = (self._unsaid, self._complaints), [], []
+        return said
 
 
-def document(sample: Sample, told: Told) -> bytes:
-    """Return what fires now as the JSON document of ``--alerts-json``."""
-    head: Mapping[str, object] = {
-        "schema": "dousell-cache/alerts-now",
-        "version": 1,
-        "at": sample.at,
-        "environment": sample.environment,
-        "cache": sample.cache,
-        "firing": told.firing,
-    }
-    return msgspec.json.format(msgspec.json.encode({**head, "alerts": told.alerts, "notices": told.notices})) + b"\n"
+def line(notice: Notice) -> str:
+    """Return a notice as one line."""
+    word = WORDS[notice.kind]
+    advice = f" Likely cause: {notice.cause}. Next: {notice.step}." if notice.cause else ""
+    return f"{word} {notice.environment} {notice.rule} since {notice.since}: {notice.label}: {notice.figure}.{advice}"
 
 
-def write_document(path: Path, content: bytes) -> None:
-    """Replace a file whole.
-
-    Raises:
-        BookNotKept: it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        message = f"{path} cannot be written: {error.strerror}"
-        raise BookNotKept(message) from error
-
-
-def _write(path: Path, book: Book) -> None:
-    write_document(path, msgspec.json.format(msgspec.json.encode(book)) + b"\n")
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other looks away from the file: two cron jobs that overlap take turns."""
-    try:
-        handle = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        message = f"{path} cannot be written: {error.strerror}"
-        raise BookNotKept(message) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def now(latest: Iterable[tuple[Sample, Told]]) -> dict[str, object]:
+    """Return what fires now as the document of ``--alerts-json``."""
+    seen = list(latest)
+    places = [
+        {
+            "at": sample.at,
+            "environment": sample.environment,
+            "cache": sample.cache,
+            "namespace": sample.namespace,
+            "emulated": sample.emulated,
+            "alerts": told.alerts,
+            "notices": told.notices,
+        }
+        for sample, told in seen
+    ]
+    firing = any(told.firing for _, told in seen)
+    return {"schema": "dousell-cache/alerts-now", "version": 1, "firing": firing, "places": places}

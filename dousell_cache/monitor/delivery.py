@@ -26,7 +26,7 @@ _SHORT_OF_BREATH = frozenset({408, 425, 429})  # with every 5xx: the same reques
 _LONGEST_WAIT = 86_400.0  # a receiver that asks for more is asked again tomorrow
 _LONGEST = 2_900  # characters of a block's text; Slack takes 3,000
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
-_FACES = {"fired": "FIRING", "reminder": "STILL FIRING", "resolved": "RESOLVED"}
+WORDS = {"fired": "FIRING", "reminder": "STILL FIRING", "resolved": "RESOLVED"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def payload(notice: Notice) -> dict[str, Any]:
 
     Slack's own shape: https://api.slack.com/messaging/webhooks
     """
-    head = f"{_FACES[notice.kind]}: {notice.label} ({notice.environment})"
+    head = f"{WORDS[notice.kind]}: {notice.label} ({notice.environment})"
     where = f"{notice.cache}, since {notice.since}, seen {notice.at}" + (notice.emulated and f", {notice.emulated}")
     lines = [notice.figure, *([f"Likely cause: {notice.cause}.", f"Next: {notice.step}."] if notice.cause else [])]
     blocks = [
