@@ -189,7 +189,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "monitor.figures": {"measure.stats", "monitor.node_figures"},
     "monitor.node_figures": set(),
     "monitor.alert_causes": {"monitor.figures"},
-    "monitor.alert_rules": {"monitor.alert_causes", "monitor.figures"},
+    "monitor.alert_rules": {"measure.kpis", "monitor.alert_causes", "monitor.figures"},
     "monitor.alerts": {"monitor.alert_rules", "monitor.figures"},
     "reporting": SITE | {"measure", "monitor", "reporting", "__version__"},
     "cli": SITE | {"measure", "monitor", "reporting", "testing", "cli", "env_file", "__version__"},

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dousell_cache.monitor.alert_rules import Limits, rules
+from dousell_cache.measure.kpis import KPIS
+from dousell_cache.monitor.alert_rules import Limits, limits_of, rules
 from dousell_cache.monitor.alerts import Notice, State, alerts, step
 from dousell_cache.monitor.figures import Sample
 
@@ -71,6 +73,13 @@ def test_the_limit_of_the_hit_rate_can_be_another() -> None:
     sample = look(hit_rate=(0.7, 0.68, 0.72))
     assert [notice.rule for notice in step({}, sample, rules(Limits(hit_rate=0.72)))[1]] == []
     assert [notice.rule for notice in step({}, sample, rules(Limits(hit_rate=0.721)))[1]] == ["hit_rate"]
+
+
+def test_the_usual_limit_is_the_kpi_files_alert_level() -> None:
+    """Where the file has none, 80 %."""
+    assert limits_of(KPIS) == Limits() == limits_of({})
+    lower = msgspec.structs.replace(KPIS["hit_rate"], alert=0.55)
+    assert limits_of({"hit_rate": lower}).hit_rate == 0.55
 
 
 def test_memory_has_room_between_firing_and_resolved() -> None:

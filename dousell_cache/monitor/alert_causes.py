@@ -104,10 +104,10 @@ def unexplained(sample: Sample) -> Advice:
     )
 
 
-def unseen(sample: Sample) -> Advice:
-    """Explain a server that could not be seen: what the look itself met with."""
+def unseen(_sample: Sample) -> Advice:
+    """Explain a server that could not be seen; what the look met with is the figure itself."""
     return Advice(
-        sample.problem.rstrip(".") or "the server did not answer",
+        "it is down, the network between here and it is, or it has moved",
         "dousell-cache check tells at which step it fails; until then nothing is known of the other alerts",
     )
 

@@ -5,10 +5,11 @@ all of the interval is, and back when all of it is; one without has two limits w
 is back when it was quiet for a while. So an alert cannot flap where nobody can tell on which side the figure is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from ..measure.kpis import Kpi
 from . import alert_causes as causes
 from .alert_causes import Advice, percent
 from .figures import MOST_POINTS, NodeFigures, Sample
@@ -81,6 +82,16 @@ class Limits:
     memory_back: float = 0.85
     points: float = MOST_POINTS
     points_back: float = MOST_POINTS / 2
+
+
+def limits_of(kpis: Mapping[str, Kpi]) -> Limits:
+    """Return the limits that a KPI file has, and the usual ones where it has none.
+
+    Args:
+        kpis: the targets, see :func:`.kpis.kpis_in_force`.
+    """
+    level = kpis["hit_rate"].alert if "hit_rate" in kpis else None
+    return Limits() if level is None else Limits(hit_rate=level)
 
 
 def rules(limits: Limits | None = None) -> tuple[Rule, ...]:

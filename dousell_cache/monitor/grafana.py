@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..measure.kpis import KPIS
+from .alert_rules import limits_of
 from .prometheus_rules import EVERYTHING, alert_rules, equal, named
 
 DASHBOARD, RULES = "grafana-dashboard.json", "alert-rules.yml"
@@ -187,7 +189,7 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
 
 def files() -> dict[str, str]:
     """Return the text of each file by its name."""
-    return {DASHBOARD: json.dumps(dashboard(), indent=2) + "\n", RULES: alert_rules()}
+    return {DASHBOARD: json.dumps(dashboard(), indent=2) + "\n", RULES: alert_rules(limits_of(KPIS))}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
