@@ -95,9 +95,8 @@ def test_a_webhook_that_fails_is_told_on_stderr(
     receiver.script = [(429, {"Retry-After": "120"})]
     assert once(NOBODY, "--alerts-state", str(state)) == 4
     err = capsys.readouterr().err
-    assert err == (
-        "dousell-cache: 1 notices are not delivered yet: 127.0.0.1 answered 429; they are tried again next time\n"
-    )
+    said = "notices not delivered yet, to be tried again next time: 1 (127.0.0.1 answered 429)"
+    assert err == f"dousell-cache: {said}\n"
     document = json.loads(state.read_text())
     document["not_before"] = ""  # the two minutes are over
     state.write_text(json.dumps(document))

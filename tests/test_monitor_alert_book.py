@@ -95,9 +95,7 @@ def test_a_notice_is_owed_until_it_is_taken(book: Path) -> None:
     busy = Sent(LATER)
     first = take(look(0, hit_rate=LOW, memory=0.95), InFile(book), RULES, send=busy)
     assert busy.rules == ["hit_rate"]  # one that is not taken keeps back the rest
-    assert first.complaint == (
-        "2 notices are not delivered yet: hooks.example answered 503; they are tried again next time"
-    )
+    assert first.complaint == ("notices not delivered yet, to be tried again next time: 2 (hooks.example answered 503)")
     later = Sent()
     second = take(look(1, hit_rate=LOW, memory=0.95, opened=1), InFile(book), RULES, send=later)
     assert later.rules == ["hit_rate", "memory", "breaker"]
@@ -114,7 +112,7 @@ def test_a_receiver_that_wants_to_wait_is_left_alone(book: Path) -> None:
     told = [take(look(minute, hit_rate=LOW), InFile(book), RULES, send=sent) for minute in (1, 2, 3)]
     assert sent.rules == ["hit_rate", "hit_rate"]
     assert [bool(one.complaint) for one in told] == [True, True, False]
-    assert told[0].complaint == f"1 notices wait for the webhook until {at(2.5)}"
+    assert told[0].complaint == f"notices that wait for the webhook until {at(2.5)}: 1"
 
 
 def test_a_refused_notice_is_dropped_and_told(book: Path) -> None:

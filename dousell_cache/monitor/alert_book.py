@@ -114,14 +114,14 @@ def _owing(book: Book, notices: Sequence[Notice], at: str) -> Book:
 def _deliver(book: Book, send: Send, at: str, keep: Callable[[Book], None]) -> str:
     """Send what is owed in its order, until one is not taken; cross each out as soon as it is."""
     if book.not_before and moment(at) < moment(book.not_before):
-        return f"{len(book.owed)} notices wait for the webhook until {book.not_before}"
+        return f"notices that wait for the webhook until {book.not_before}: {len(book.owed)}"
     complaint = ""
     for notice in book.owed:
         done = send(notice)
         if not done.delivered and not done.given_up:
             later = moment(at) + timedelta(seconds=done.after)
             keep(msgspec.structs.replace(book, not_before=later.isoformat()))
-            return f"{len(book.owed)} notices are not delivered yet: {done.reason}; they are tried again next time"
+            return f"notices not delivered yet, to be tried again next time: {len(book.owed)} ({done.reason})"
         dropped = book.dropped + done.given_up
         book = msgspec.structs.replace(book, owed=book.owed[1:], not_before="", dropped=dropped)
         keep(book)

@@ -38,9 +38,9 @@ def hit_rate_over_time(samples: Sequence[Sample], *, alert: float | None = None)
         if alert is not None:
             axes.axhline(alert, color=COLOURS["miss"], ls="--", lw=1.5)
         axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
-    lowest = _told(rate[:, 0], np.nanmin, lambda share: f"{share * 100:.1f} %")
+    lowest = _told(rate[:, 0], np.nanmin, _percent)
     below = f", the alert's level {alert * 100:.0f} %" if alert is not None else ""
-    return _picture(figure, samples, f"Hit rate: lowest {lowest}, last {_last(rate[:, 0], 100)} %{below}.")
+    return _picture(figure, samples, f"Hit rate: lowest {lowest}, last {_last(rate[:, 0], _percent)}{below}.")
 
 
 def p95_over_time(samples: Sequence[Sample]) -> Picture:
@@ -54,8 +54,8 @@ def p95_over_time(samples: Sequence[Sample]) -> Picture:
         figure, axes = _canvas("P95 response time of all reads, with its 95 % interval", "ms")
         _draw_interval(axes, samples, p95, COLOURS["all reads"], fewest=False)
         axes.set_ylim(bottom=0)
-    highest = _told(p95[:, 0], np.nanmax, lambda ms: f"{ms:,.1f} ms")
-    return _picture(figure, samples, f"P95 response time: highest {highest}, last {_last(p95[:, 0], 1)} ms.")
+    highest = _told(p95[:, 0], np.nanmax, _ms)
+    return _picture(figure, samples, f"P95 response time: highest {highest}, last {_last(p95[:, 0], _ms)}.")
 
 
 def memory_over_time(samples: Sequence[Sample]) -> Picture:
@@ -70,8 +70,8 @@ def memory_over_time(samples: Sequence[Sample]) -> Picture:
         _draw(axes, samples, shares, np.fmax, color=COLOURS["bypass"], lw=2)
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
-    highest = _told(shares, np.nanmax, lambda share: f"{share * 100:.1f} %")
-    return _picture(figure, samples, f"Memory of the fullest node: highest {highest}, last {_last(shares, 100)} %.")
+    highest = _told(shares, np.nanmax, _percent)
+    return _picture(figure, samples, f"Memory of the fullest node: highest {highest}, last {_last(shares, _percent)}.")
 
 
 def evictions_over_time(samples: Sequence[Sample]) -> Picture:
@@ -206,7 +206,15 @@ def _told(values: Series, choose: Callable[[Series], float], write: Callable[[fl
     return "unknown" if np.isnan(values).all() else write(choose(values))
 
 
-def _last(values: Series, factor: float) -> str:
-    """Return the last figure there is, with a decimal."""
+def _last(values: Series, write: Callable[[float], str]) -> str:
+    """Write the last figure there is."""
     there = values[~np.isnan(values)]
-    return f"{there[-1] * factor:,.1f}" if len(there) else "unknown"
+    return write(there[-1]) if len(there) else "unknown"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _ms(time: float) -> str:
+    return f"{time:,.1f} ms"
