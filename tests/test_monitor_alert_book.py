@@ -1,5 +1,6 @@
 """The file that a cron job's alerts live in: nothing is said twice for nothing, and nothing is lost on the way."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -175,6 +176,14 @@ def test_two_jobs_take_turns(book: Path) -> None:
     root = Path(__file__).parents[1]
     jobs = [subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, **pipes) for _ in range(4)]  # type: ignore[call-overload] # the pipes are alike
     assert sorted(job.communicate(timeout=60)[0].strip() for job in jobs) == ["0", "0", "0", "1"]
+
+
+def test_while_one_has_the_book_nobody_else_has(book: Path) -> None:
+    """Not even to read: whoever judged by what is about to be replaced would say it twice."""
+    with InFile(book).opened(), book.with_name("alerts.json.lock").open() as other:
+        for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, kind | fcntl.LOCK_NB)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,17 @@ def test_a_server_that_cannot_be_seen_freezes_the_rest() -> None:
     assert told["hit_rate"].since == at(0)
 
 
+def test_what_was_known_survives_a_blind_hour() -> None:
+    """Neither figures of somewhere else nor a number of replicas to come back to is mixed up by a look that failed."""
+    half_blind = msgspec.structs.replace(look(1, hit_rate=LOW), server=None, problem="the server hangs")
+    series = [look(0, replicas=2), half_blind, blind(2), look(3, replicas=1)]
+    assert story(series) == [
+        (at(1), "fired", "unseen"),
+        (at(3), "resolved", "unseen"),
+        (at(3), "fired", "replication"),
+    ]
+
+
 def test_an_alert_that_lasts_is_repeated_at_the_reminders_interval_only() -> None:
     """Looked at every minute for nine hours, it is said at once and after four and eight; each has an id of its own."""
     said = played([look(minute, hit_rate=LOW) for minute in range(9 * 60)])

@@ -34,10 +34,11 @@ def run(hit_rate: float, profile: str = "quick", host: str = "", status: str = "
 
 def test_a_run_is_compared_with_the_comparable_one_before() -> None:
     """Another profile, another machine and a run that failed in this environment are passed over."""
-    others = [run(0.1, profile="full"), run(0.1, host="b5ca"), run(0.1, status="timeout"), Entry("x", "killed")]
+    others = [run(0.99, profile="full"), run(0.99, host="b5ca"), run(0.99, status="timeout"), Entry("x", "killed")]
     moved = trends([run(0.95), *others, run(0.90)])
     assert moved[0] == {"local": {"hit_rate": "up"}}
     assert moved[1] == moved[2] == moved[5] == {"local": {"hit_rate": "unknown"}}
+    assert moved[3] == {"local": {"hit_rate": "up"}}
     assert moved[4] == {}
 
 
