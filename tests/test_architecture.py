@@ -170,7 +170,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell": SITE,
     "dousell.receipts": set(),
     "dousell.paydunya": {"errors"},
-    "dousell.ledger": {"errors", "dousell.origin"},
+    "dousell.ledger": {"errors", "local", "dousell.origin"},
     "dousell.charging": {"errors", "locks", "dousell.ledger", "dousell.paydunya", "dousell.receipts"},
     "dousell.payments": {
         "async_cache",
@@ -182,6 +182,14 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "dousell.receipts",
     },
     "dousell.properties": {"async_cache", "dousell.ledger", "dousell.origin", "dousell.receipts"},
+    "dousell.pages": {
+        "async_cache",
+        "dousell.ledger",
+        "dousell.origin",
+        "dousell.properties",
+        "dousell.receipts",
+        "dousell.visits",
+    },
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},

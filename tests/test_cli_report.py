@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from dousell_cache.cli import main
 from dousell_cache.local import Cloud
-from dousell_cache.reporting import run
+from dousell_cache.reporting import run, schemas
 from dousell_cache.reporting.folder import ReportNotWritten
 
 from .reports import write_notebook
@@ -74,7 +75,7 @@ def test_a_wrong_file_of_targets_is_one_sentence(
 
 
 def test_the_kernels_judge_by_the_file(tmp_path: Path, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    """What --kpis says reaches the process of each notebook: an alert level that no hit rate meets is an alert."""
+    """What --kpis says reaches the process of each notebook, and what the run writes is as published."""
     assert cloud
     (tmp_path / "targets.toml").write_text("[hit_rate]\ntarget = 0.999\nalert = 0.998\n")
     cell = (
@@ -90,6 +91,9 @@ def test_the_kernels_judge_by_the_file(tmp_path: Path, cloud: Cloud, capsys: pyt
     assert "Hit rate 90.0 %, target > 99.9 %; ALERT for Hit rate" in capsys.readouterr().out
     (written,) = (tmp_path / "reports").glob("*/results.json")
     document = json.loads(written.read_text())
+    jsonschema.Draft202012Validator(schemas.schema("results")).validate(document)
+    status = json.loads((written.parent / "status.json").read_text())
+    jsonschema.Draft202012Validator(schemas.schema("status")).validate(status)
     assert document["environments"]["local"]["alerts"][0]["kpi"]["alert"] == 0.998
     assert f"--kpis {tmp_path / 'targets.toml'}" in document["run"]["command"]
 

@@ -1,4 +1,4 @@
-"""The suite's own notebooks: thin, without outputs, and the one about locks run to its end as a report runs it."""
+"""The suite's own notebooks: thin, without outputs, and run to their end as a report runs them."""
 
 import json
 from pathlib import Path
@@ -46,4 +46,25 @@ def test_the_notebook_about_locks_runs_from_top_to_bottom(tmp_path: Path, capsys
     (kept,) = tmp_path.glob(f"*/notebooks/local/{LOCKS}.ipynb")
     shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
     for text in ("0 of 4 rents were paid twice", "Timeline of one story", "Waits for one lock", "Double clicks on"):
+        assert text in shown
+
+
+def test_the_notebook_about_environments_runs_once_for_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless, it compares the environments of the run with their origin, and publishes a row for each."""
+    small = ["-p", "requests=100", "-p", "properties=4"]
+    code = main(["report", "--env", "local", "--notebook", "02", *small, "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    assert results.together is not None
+    record = results.together.notebooks["02_compare_environments"]
+    assert (record.status, record.reason, code) == ("ok", None, 0)
+    assert record.result is not None
+    (row,) = record.result.compared
+    assert (row.environment, sum(row.outcomes.values())) == ("local", 100)
+    (kept,) = tmp_path.glob("*/notebooks/together/02_compare_environments.ipynb")
+    shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
+    for text in (
+        "100 reads (home, property, search, dashboard, slots)",
+        "Half of the reads were",
+        "What it would cost",
+    ):
         assert text in shown

@@ -1,6 +1,8 @@
 """Comparisons as documents and as tables: the words of the figures, and what has to be said beside them."""
 
 import json
+import re
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -115,3 +117,12 @@ def test_the_document_is_as_published(found: CompareDocument) -> None:
         assert msgspec.json.decode(written, type=CompareDocument) == one
     assert alarmed.false_alarms is not None
     assert alarmed.false_alarms.exchanges == 128
+
+
+def test_the_documented_example_is_such_a_document() -> None:
+    """What the reference page shows can be read, has every field, and agrees with itself."""
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "compare.md").read_text("utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    read = msgspec.json.decode(example, type=CompareDocument)
+    assert msgspec.json.format(msgspec.json.encode(read), indent=2) == msgspec.json.format(example.encode(), indent=2)
+    assert document(read.mode, comparisons=read.comparisons) == read

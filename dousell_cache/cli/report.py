@@ -175,7 +175,7 @@ def _line(finished: "Finished") -> str:
 
     results = finished.results
     word = "stopped" if results.exit_code > 128 else WORDS[results.verdict]
-    each = "; ".join(f"{name} {_finding(record)}" for name, record in results.environments.items())
+    each = "; ".join(f"{name} {_finding(record)}" for name, record in results.parts.items())
     return f"{word} ({each}): {_shown(finished.page)}"
 
 

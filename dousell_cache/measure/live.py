@@ -6,7 +6,7 @@ block begins: the first pair holds both cold starts, and counts like any other.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import msgspec
@@ -89,7 +89,7 @@ class Party:
 
     site: Site
     place: Place
-    blocks: list[LoadResult] = field(default_factory=list)
+    blocks: list[LoadResult]
 
     @property
     def answered_ms(self) -> Samples:
@@ -201,15 +201,17 @@ async def measure_live(
     """
     started, clock = utc_now(), time.monotonic()
     pages = await _pages(a, plan), await _pages(b, plan)
-    parties = [Party(site, (await survey(site.environment)).until_now()) for site in (a, b)]
+    sites, surveys = (a, b), [await survey(site.environment) for site in (a, b)]
+    blocks: tuple[list[LoadResult], list[LoadResult]] = ([], [])
     order = turns(plan.pairs)
     for done, turn in enumerate(order):
         if progress:
             progress(done, len(order))
-        parties[turn.second].blocks.append(await _block(parties[turn.second].site, pages[turn.second], plan, turn))
+        blocks[turn.second].append(await _block(sites[turn.second], pages[turn.second], plan, turn))
     if progress:
         progress(len(order), len(order))
-    return Live(plan, started, time.monotonic() - clock, parties[0], parties[1], targets)
+    first, second = (Party(*one) for one in zip(sites, [one.until_now() for one in surveys], blocks, strict=True))
+    return Live(plan, started, time.monotonic() - clock, first, second, targets)
 
 
 async def _pages(site: Site, plan: LivePlan) -> list[int]:

@@ -18,7 +18,7 @@ from ..measure.result import LatencyRow, Result
 from ..measure.stats import Interval
 from . import formatting, prose, tables
 from .charts import LogScale, bullet
-from .record import EnvironmentRecord, NotebookRecord, Results, RunVerdict
+from .record import TOGETHER, EnvironmentRecord, NotebookRecord, Results, RunVerdict
 
 WORDS: Mapping[RunVerdict, str] = {
     "pass": "pass",
@@ -61,7 +61,7 @@ class Section:
     """One environment, as the page shows it.
 
     Args:
-        name: the environment's.
+        name: the environment's, or ``together``.
         record: what was found there.
         chapters: its notebooks, the failed ones first.
     """
@@ -115,17 +115,20 @@ def render(results: Results, folder: Path) -> str:
         folder: the run's, where ``notebooks/<environment>/<name>.ipynb`` are.
     """
     sections = [_section(name, record, folder) for name, record in results.environments.items()]
+    together = [_section(TOGETHER, results.together, folder)] if results.together else []
     return (
         templates()
         .get_template("run.html.j2")
         .render(
             results=results,
             sections=sections,
+            together=together,
+            places=_places(results),
             headline=headline(results, sections),
             figures=_compared(results),
             ways=_ways(sections),
             scale=LogScale(row for section in sections for row in section.latency),
-            has_samples=any(record.samples for record in results.environments.values()),
+            has_samples=any(record.samples for record in results.parts.values()),
         )
     )
 
@@ -166,7 +169,8 @@ def headline(results: Results, sections: list[Section]) -> str:
         return "The run was stopped"
     match results.verdict:
         case "pass":
-            return "Every target is met" if verdicts else "The connection test passed"
+            steps = any(section.steps for section in sections)
+            return "Every target is met" if verdicts else "The connection test passed" if steps else "Measured"
         case "fail":
             return f"{missed} of {len(verdicts)} targets missed" if missed else "The connection test failed"
         case "inconclusive":
@@ -176,6 +180,13 @@ def headline(results: Results, sections: list[Section]) -> str:
             return f"{' and '.join(gone)} could not be reached"
         case "error":
             return "The run failed"
+
+
+def _places(results: Results) -> list[str]:
+    """Return the environments that were asked for, also when they were only compared."""
+    records = results.together.notebooks.values() if results.together else ()
+    compared = [name for record in records if record.result for name in record.result.environment.split(", ")]
+    return list(dict.fromkeys([*results.environments, *compared]))
 
 
 def _section(name: str, record: EnvironmentRecord, folder: Path) -> Section:

@@ -110,7 +110,9 @@ _TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
 }
 
 _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
+_ENVIRONMENTS = Parameter("environments", "str", "local,vercel", "which environments, separated by commas")
 _PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
+_OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -125,6 +127,28 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("keys", "int", 8, "how many different pages are asked for", 1, 1_000),
             Parameter("skew", "float", 1.0, _SKEW, 0, 5),
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
+            _PROFILE,
+        ),
+        "02_compare_environments": (
+            _ENVIRONMENTS,
+            Parameter(
+                "requests",
+                "Optional[int]",
+                None,
+                "how many reads in each environment; None for what the profile says",
+                100,
+                1_000_000,
+            ),
+            Parameter("properties", "int", 100, "how many properties the site has", 1, 1_000),
+            Parameter(
+                "requests_per_month",
+                "int",
+                1_000_000,
+                "for how many reads a month the cost is reckoned",
+                1,
+                1_000_000_000_000,
+            ),
+            Parameter("seed", "int", 1, "of arrivals, pages and changes", 0, 2**32 - 1),
             _PROFILE,
         ),
         "03_measure_lock_contention": (
@@ -189,8 +213,8 @@ def resolve_all(
 def _check_names(declared: Mapping[str, Iterable[Parameter]], given: Mapping[str, str]) -> None:
     names = {parameter.name for parameters in declared.values() for parameter in parameters}
     for name in given:
-        if name in {"environment", "profile"}:
-            option = {"environment": "--env", "profile": "--profile"}[name]
+        if name in _OPTIONS:
+            option = _OPTIONS[name]
             message = f"parameter {name} is set by {option}"
             raise ConfigurationError(message)
         if name not in names:
