@@ -8,7 +8,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference" / "cache.md"
 CHECK = ROOT / "docs" / "reference" / "check.md"
-PAGES = [ROOT / "README.md", REFERENCE, CHECK, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+MONITOR = ROOT / "docs" / "reference" / "monitor.md"
+PAGES = [ROOT / "README.md", REFERENCE, CHECK, MONITOR, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
