@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..async_cache import AsyncCache
 from ..cache import Cache
+from ..errors import ConfigurationError
 from ..histogram import OVERFLOW, quantile
 from ..keys import Names
 from ..measure.stats import Interval, zero_events
@@ -36,7 +37,7 @@ def read_application(cache: Cache | AsyncCache, hours: float = 24.0) -> list[App
         hours: how far back; default a day, at most the week that figures live. One command is sent for each.
 
     Raises:
-        ValueError: hours make no sense.
+        ConfigurationError: hours make no sense.
         CacheUnavailable: no usable answer.
     """
     return application_figures(_read(cache, hours))
@@ -72,11 +73,11 @@ def hours_back(now: float, hours: float) -> list[str]:
     """Return the names of the hours that a window touches, the oldest first.
 
     Raises:
-        ValueError: the window is not more than nothing, or longer than figures live.
+        ConfigurationError: the window is not more than nothing, or longer than figures live.
     """
     if not 0 < hours <= MOST_HOURS:
         message = f"hours must be more than 0 and at most {MOST_HOURS}, for figures live a week; not {hours!r}"
-        raise ValueError(message)
+        raise ConfigurationError(message)
     first = math.floor((now - hours * 3600) / 3600)
     return [hour(number * 3600.0) for number in range(first, math.floor(now / 3600) + 1)]
 

@@ -110,7 +110,7 @@ class Monitor:
         """Return what is to be seen now; a server that cannot be seen is told of, not raised."""
         started, now = time.monotonic(), time.time()
         try:
-            sample = self._seen(now)
+            sample = self._seen_again(now)
         except CacheError as error:
             sample = msgspec.structs.replace(self._blank(now), problem=diagnosis(error, self._place.environment))
         sample = msgspec.structs.replace(sample, seconds=round(time.monotonic() - started, 6))
@@ -122,6 +122,13 @@ class Monitor:
             self._transport.close()
         finally:
             self._place.release()
+
+    def _seen_again(self, now: float) -> Sample:
+        """Look a second time if the first failed: over a connection that has gone meanwhile that says too little."""
+        try:
+            return self._seen(now)
+        except CacheError:
+            return self._seen(now)
 
     def _seen(self, now: float) -> Sample:
         own = self._own  # as INFO finds it: what is sampled is sampled after it

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from ..errors import CommandRefused
+from ..errors import CacheError, CacheUnavailable, CommandRefused
 from ..inquiry import shown
 from ..transport.port import Port, Reply
 from ..transport.replies import array, bulk, bulks
@@ -12,6 +12,7 @@ from .info import key_family
 
 _AT_ONCE = 100
 _STAND_OUT = 10
+_SAMPLE = "the sample of keys"
 
 
 class _Key(NamedTuple):
@@ -87,5 +88,12 @@ async def sampled(port: Port, keys: KeySample, most: int, *, counts_uses: bool) 
                 seen += 1
             if seen >= most or cursor == b"0":
                 return
-    except CommandRefused as refused:
-        keys.refused = (*keys.refused, f"the sample of keys ({refused.code})")
+    except CacheError as error:
+        if not is_refusal(error):
+            raise
+        keys.refused = (_SAMPLE,)
+
+
+def is_refusal(error: CacheError) -> bool:
+    """Tell whether a server that is well said no: it knows no such command, or this user may not."""
+    return isinstance(error, CommandRefused) or (isinstance(error, CacheUnavailable) and error.answered)

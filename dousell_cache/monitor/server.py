@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from ..errors import CommandRefused
+from ..errors import CacheError
 from ..inquiry import fields
 from ..transport.port import Port, Reply
 from ..transport.replies import array
 from .figures import LatencySpike, NodeFigures, ServerFigures, SlowCommand
 from .info import node_figures, slow_commands, spikes
-from .sampling import KeySample, sampled
+from .sampling import KeySample, is_refusal, sampled
 
 SLOW_ENTRIES = 10
 """How many entries of a slow log are asked for: the latest; who wants more has it on the server."""
@@ -81,7 +81,9 @@ async def _node(port: Port, name: str, unanswered: dict[str, None]) -> NodeFigur
 async def _asked(port: Port, unanswered: dict[str, None], *command: str | int) -> Reply:
     try:
         return await port.send(*command)
-    except CommandRefused:
+    except CacheError as error:
+        if not is_refusal(error):
+            raise
         unanswered[str(command[0])] = None
         return None
 
