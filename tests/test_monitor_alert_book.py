@@ -163,7 +163,7 @@ def test_a_real_webhook_hears_of_an_outage_once(book: Path) -> None:
 
 
 def test_two_jobs_take_turns(book: Path) -> None:
-    """Of four processes that judge the same sample at once, one says that it fires."""
+    """Of two processes that judge the same sample at once, one says that it fires."""
     program = (
         "import sys; from pathlib import Path; from tests.samples import look\n"
         "from dousell_cache.monitor.alert_book import take; from dousell_cache.monitor.alert_file import InFile\n"
@@ -174,8 +174,8 @@ def test_two_jobs_take_turns(book: Path) -> None:
     command = [sys.executable, "-c", program, str(book)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     root = Path(__file__).parents[1]
-    jobs = [subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, **pipes) for _ in range(4)]  # type: ignore[call-overload] # the pipes are alike
-    assert sorted(job.communicate(timeout=60)[0].strip() for job in jobs) == ["0", "0", "0", "1"]
+    jobs = [subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, **pipes) for _ in range(2)]  # type: ignore[call-overload] # the pipes are alike
+    assert sorted(job.communicate(timeout=60)[0].strip() for job in jobs) == ["0", "1"]
 
 
 def test_while_one_has_the_book_nobody_else_has(book: Path) -> None:

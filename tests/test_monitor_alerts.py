@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dousell_cache.measure.kpis import KPIS
@@ -57,6 +57,7 @@ def test_a_hit_rate_fires_and_is_resolved_by_its_whole_interval() -> None:
     ]
 
 
+@settings(database=None, derandomize=True, deadline=None)
 @given(
     st.lists(st.sampled_from([ACROSS, (0.7999, 0.7, 0.9), (0.8001, 0.79, 0.81), (0.5, None, None), None]), max_size=40)
 )

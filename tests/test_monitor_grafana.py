@@ -11,9 +11,13 @@ import yaml
 
 from dousell_cache.monitor import grafana
 from dousell_cache.monitor.alert_rules import Limits, rules
+from dousell_cache.monitor.counts import OUTCOMES, Field
+from dousell_cache.monitor.exporter import exposed
 from dousell_cache.monitor.grafana import DASHBOARD, PANELS, RULES, dashboard, files
 from dousell_cache.monitor.metrics import METRICS, Metric
 from dousell_cache.monitor.prometheus_rules import alert_name, alert_rules
+
+from .samples import look
 
 FOLDER = Path(__file__).parents[1] / "docs" / "monitoring"
 _ASKED = re.compile(r"(dousell_cache_\w+)(?:\{([^}]*)\})?")
@@ -96,3 +100,22 @@ def test_the_dashboard_is_one_that_grafana_lays_out() -> None:
     text = json.dumps(board)
     for metric in ("hit_rate", "read_seconds", "locks", "used_memory", "evicted", "breaker", "unexplained_points"):
         assert metric in text
+
+
+def test_what_is_asked_for_by_value_is_what_the_endpoint_gives() -> None:
+    """Each label's value in a question is one of those that the monitor's own endpoint has under that metric."""
+    figures = [*OUTCOMES, *(f"lock.{ending}" for ending in ("granted", "busy", "unavailable", "lost"))]
+    totals = {Field("dedicated", figure, "00", "detail"): 1 for figure in figures}
+    given: dict[str, set[tuple[str, str]]] = {}
+    for metric in exposed([(look(), totals)]):
+        for sample in metric.samples:
+            given.setdefault(sample.name, set()).update(sample.labels.items())
+    asked = [
+        (name, label, value)
+        for expression in expressions()
+        for name, selectors in _ASKED.findall(expression)
+        for label, values in re.findall(r"(\w+)=~?\"([^\"$]+)\"", selectors)
+        for value in values.split("|")
+    ]
+    assert ("dousell_cache_hit_rate", "bound", "high") in asked
+    assert [one for one in asked if (one[1], one[2]) not in given[one[0]]] == []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dousell_cache.reporting.listing import Entry, EnvironmentSummary, RunFacts, State, Summary
@@ -93,6 +93,7 @@ VERDICTS = st.sampled_from(["pass", "fail", "inconclusive"])
 STATES = st.sampled_from(["finished", "stopped", "running", "killed"])
 
 
+@settings(database=None, derandomize=True, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 400), VERDICTS, STATES), max_size=30),
     st.integers(1, 40) | st.none(),
