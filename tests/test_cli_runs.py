@@ -82,6 +82,17 @@ def test_one_run_is_shown(out: Path, capsys: pytest.CaptureFixture[str]) -> None
     )
 
 
+def test_compare_is_the_other_compare(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``runs compare`` takes the same words, prints the same and exits alike."""
+    words = ["compare", OLD, f"{MIDDLE}:local", "--out", str(out), "--json"]
+    codes = [main(words)]
+    told = [capsys.readouterr().out]
+    codes.append(main(["runs", *words]))
+    told.append(capsys.readouterr().out)
+    assert codes[0] == codes[1]
+    assert json.loads(told[0]) == json.loads(told[1])
+
+
 def test_a_dry_run_removes_nothing(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It says what would be removed, and why, and leaves the folder as it was."""
     before = sorted(path.name for path in out.iterdir())

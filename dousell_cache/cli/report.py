@@ -108,13 +108,17 @@ def requested(options: argparse.Namespace) -> "Request":
 def judge_by(path: str | None) -> None:
     """Have this process, and those that it starts, judge by a file of targets.
 
+    Args:
+        path: the file; None for the one that the environment variable names, if any.
+
     Raises:
         ConfigurationError: the file cannot be read or makes no sense.
     """
     from ..measure.kpis import KPIS_VARIABLE, kpis_in_force
 
-    if path is not None:
-        os.environ[KPIS_VARIABLE] = str(Path(path).absolute())
+    named = os.environ.get(KPIS_VARIABLE, "").strip() if path is None else path
+    if named or path is not None:
+        os.environ[KPIS_VARIABLE] = str(Path(named).absolute())  # kernels work in a folder of their own
     kpis_in_force()
 
 
