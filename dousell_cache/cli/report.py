@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ENVIRONMENTS = "local,vercel"
 _NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside", "03_measure_lock_contention")
 _OUT = "reports"
+_OWN = ("workers", "scheduler")  # parameters of notebooks that are options too
 _FAILED = 3
 
 
@@ -49,6 +50,16 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     parser.add_argument(
         "--kpis", metavar="FILE", help="targets in TOML, over the usual ones; see docs/reference/kpis.md"
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        help="how many processes make the load, where a notebook has that parameter; default 1",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="whose workers they are: a Dask cluster's scheduler, such as tcp://HOST:8786",
     )
     parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
     parser.add_argument(
@@ -100,7 +111,7 @@ def requested(options: argparse.Namespace) -> "Request":
     profile = _known(options.profile, "profile", tuple(SECONDS))
     notebooks = catalog.find_all(options.notebook or _NOTEBOOKS)
     declared = {notebook.name: notebook.parameters for notebook in notebooks}
-    parameters = resolve_all(declared, _given(options.parameters), profile)
+    parameters = resolve_all(declared, _given(_pairs(options)), profile)
     seconds = SECONDS[profile] if options.timeout is None else _seconds(options.timeout)
     return Request(environments, notebooks, parameters, profile, seconds, _command(options))
 
@@ -140,6 +151,12 @@ def _known(word: str, kind: str, names: tuple[str, ...]) -> str:
     return word
 
 
+def _pairs(options: argparse.Namespace) -> list[str]:
+    """Return the notebooks' parameters as given by -p, and by those that have an option of their own."""
+    own = [f"{name}={value}" for name in _OWN if (value := getattr(options, name)) is not None]
+    return [*options.parameters, *own]
+
+
 def _given(pairs: list[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     for pair in pairs:
@@ -170,6 +187,9 @@ def _command(options: argparse.Namespace) -> str:
     words += [word for name in options.notebook or () for word in ("--notebook", name)]
     words += [word for pair in options.parameters for word in ("-p", pair)]
     words += ["--kpis", options.kpis] if options.kpis else []
+    words += [
+        word for name in _OWN if getattr(options, name) is not None for word in (f"--{name}", getattr(options, name))
+    ]
     words += ["--timeout", options.timeout] if options.timeout else []
     return shlex.join(words)
 

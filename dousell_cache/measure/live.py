@@ -16,10 +16,10 @@ from ..dousell.site import Site
 from ..errors import MeasurementFailed
 from ..policy import ttl_ms
 from .abba import FEWEST, FalseAlarms, Turn, compare_pairs, false_alarms, turns
-from .cache_aside import _cache_reader, _note_outcome
 from .caveats import caveats
 from .compare import Comparison, Ranked, side
 from .load import LoadResult, run_open_loop
+from .page_reads import page_reader
 from .place import Place, survey
 from .provenance import commit
 from .result import Result, this_host, utc_now
@@ -224,11 +224,8 @@ async def _pages(site: Site, plan: LivePlan) -> list[int]:
 
 async def _block(site: Site, pages: list[int], plan: LivePlan, turn: Turn) -> LoadResult:
     asked = [pages[rank] for rank in plan.ranks(turn.pair)]
-    unsubscribe = site.cache.subscribe(_note_outcome)
-    try:
-        block = await run_open_loop(plan.schedule(turn.pair), _cache_reader(site, asked, plan.ttl))
-    finally:
-        unsubscribe()
+    with page_reader(site, asked, plan.ttl) as read:
+        block = await run_open_loop(plan.schedule(turn.pair), read)
     if set(block.outcomes) == {"error"}:
         message = f"every read of {site.environment.name} failed, {block.errors[0]}"
         raise MeasurementFailed(message)
