@@ -238,7 +238,7 @@ async def test_an_origin_that_fails_alone_is_nothing_to_compare_with() -> None:
 async def test_workers_read_the_same_pages(both: dict[str, Measured], near: pytest.MonkeyPatch) -> None:
     """Two processes make the same reads of one cache: what one of them stored, the other hits; the result says so."""
     near.setattr(page_reads, "_OPENING_SECONDS", 1.0)
-    async with open_site("vercel") as site:
+    async with open_site("vercel", patience=5) as site:
         run = await measure_cache_aside(site, PLAN, workers=2)
     counts, alone = run.reads.counts, both["vercel"].run
     assert sum(counts.values()) == 200

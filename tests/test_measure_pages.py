@@ -10,7 +10,7 @@ from dousell_cache.dousell.seed import generate
 from dousell_cache.measure.pages import OWNERS, PAGES, PROPERTIES, Page, page_mix, page_of
 from dousell_cache.measure.workload import INVALIDATE, READ, Schedule
 
-from .docs.pages import LOAD
+from .docs.pages import ROOT
 
 ARRIVALS = Schedule.daily(1_000, 100, seed=1)
 MIX = page_mix(ARRIVALS, seed=1)
@@ -116,7 +116,7 @@ def test_what_is_no_page_is_refused() -> None:
 
 def test_the_reference_shows_the_table() -> None:
     """The page about load has each kind with its numbers as they are."""
-    shown = LOAD.read_text("utf-8")
+    shown = (ROOT / "docs" / "reference" / "load.md").read_text("utf-8")
     for page in PAGES:
         numbers = (page.ttl, page.weight, page.keys, page.skew, page.updates)
         assert f"| {page.kind} | " + " | ".join(map(str, map(plain, numbers))) + " |" in shown

@@ -35,6 +35,19 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot "
         "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage.",
     )
+    _add_measuring(parser)
+    parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        help="how long one environment may take, and one cell half of it; default 180 (quick) or 3600 (full)",
+    )
+    parser.add_argument("--json", action="store_true", help="print results.json instead of a line")
+    parser.set_defaults(run=run)
+
+
+def _add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add what says what is measured, where and how."""
     parser.add_argument(
         "--env", default=_ENVIRONMENTS, metavar="NAMES", help="separated by commas; default %(default)s"
     )
@@ -61,14 +74,6 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         metavar="ADDRESS",
         help="whose workers they are: a Dask cluster's scheduler, such as tcp://HOST:8786",
     )
-    parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        help="how long one environment may take, and one cell half of it; default 180 (quick) or 3600 (full)",
-    )
-    parser.add_argument("--json", action="store_true", help="print results.json instead of a line")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

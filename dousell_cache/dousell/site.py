@@ -45,6 +45,7 @@ class Site:
         as_of: the moment at which its data stands; None for now.
         origin_name: which origin it is, in words.
         emulated: a line for each part imitated on this machine.
+        patience: seconds a dead cache may cost one call, as the site was opened; None for the default.
     """
 
     cache: AsyncCache
@@ -53,6 +54,7 @@ class Site:
     as_of: datetime | None
     origin_name: str
     emulated: tuple[str, ...]
+    patience: float | None = None
 
     @property
     def environment(self) -> Environment:
@@ -85,7 +87,7 @@ async def open_site(
         cache = await stack.enter_async_context(await connect_async(place, namespace=namespace, patience=patience))
         source = await _open_source(stack, os.environ)
         emulated = tuple(line for line in (place.emulated, source.emulated) if line)
-        yield Site(cache, source.origin, source.ledger, source.as_of, source.name, emulated)
+        yield Site(cache, source.origin, source.ledger, source.as_of, source.name, emulated, patience)
 
 
 def cache_environment(name: str, environ: Mapping[str, str]) -> Environment:

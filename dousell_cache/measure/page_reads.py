@@ -57,14 +57,16 @@ async def read_in_workers(
     """
     namespace = site.cache.namespace
     await site.cache.set(_MEETING_POINT, namespace, ttl=_MEETING_SECONDS)
-    opening = partial(open_reader, site.environment.name, namespace, asked, ttl)
+    opening = partial(open_reader, site.environment.name, namespace, asked, ttl, site.patience)
     return await run_in_workers(
         schedule, opening, workers=workers, scheduler=scheduler or None, lead=_OPENING_SECONDS, progress=progress
     )
 
 
 @asynccontextmanager
-async def open_reader(environment: str, namespace: str, asked: list[int], ttl: float) -> AsyncIterator[Operation]:
+async def open_reader(
+    environment: str, namespace: str, asked: list[int], ttl: float, patience: float | None = None
+) -> AsyncIterator[Operation]:
     """Open the site in a worker, and yield what reads through its cache.
 
     Args:
@@ -72,11 +74,12 @@ async def open_reader(environment: str, namespace: str, asked: list[int], ttl: f
         namespace: of the site that is measured.
         asked: the page of each read.
         ttl: seconds an entry lives.
+        patience: seconds a dead cache may cost one call; default as for ``connect``.
 
     Raises:
         MeasurementFailed: this worker's cache is not the one that is measured.
     """
-    async with open_site(environment, namespace=namespace) as site:
+    async with open_site(environment, patience=patience, namespace=namespace) as site:
         if await site.cache.get(_MEETING_POINT) != namespace:
             message = f"a worker reaches another cache than the one that is measured: {site.environment.address}"
             raise MeasurementFailed(message)
