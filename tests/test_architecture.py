@@ -167,8 +167,10 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
-    "reporting": SITE | {"measure", "reporting", "__version__"},
-    "cli": SITE | {"measure", "reporting", "testing", "cli", "env_file", "__version__"},
+    "tuning": SITE | {"measure", "tuning"},
+    "tuning.trace": {"errors"},
+    "reporting": SITE | {"measure", "tuning", "reporting", "__version__"},
+    "cli": SITE | {"measure", "tuning", "reporting", "testing", "cli", "env_file", "__version__"},
 }
 # Loaded inside a function, where it is needed and perhaps not installed.
 MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}
@@ -219,6 +221,7 @@ PURE = {
     "testing.ledger_checker",
     "transport.invalidations",
     "transport.replies",
+    "tuning.trace",
     "withdrawing",
 }
 IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subprocess", "os", "sys", "pathlib", "uuid"}
