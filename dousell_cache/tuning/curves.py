@@ -2,7 +2,7 @@
 
 A curve is what :mod:`dousell_cache` itself would have done with these reads and invalidations, if they had reached one
 process at the times of the trace: the entry is stored when its load is over, expires by whole milliseconds after that,
-and is not prolonged by reads; who asks while it is being loaded waits for that load; an invalidation withdraws an entry,
+and is not prolonged by reads; who asks while it is being loaded waits for that load; an invalidation withdraws it,
 and a load under way with it. The misses of a trace never grow with the TTL (without jitter and grace).
 
 Left out: early refresh, eviction, a near cache, loads that fail, and the round trips to the cache.

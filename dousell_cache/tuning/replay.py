@@ -103,7 +103,7 @@ def replay(stream: Stream, rules: Rules) -> Tallies:
     tallies = Tallies(len(rules.ttls), int(stream.blocks.max()) + 1)
     waiting = []
     for which in range(len(rules.ttls)):
-        chains = _beginnings(stream, rules, which)
+        chains = _beginnings(stream, rules, which, tallies)
         while len(chains.loads) > _FEW:
             chains = _step(stream, rules, chains, tallies)
         waiting.append(chains)
@@ -113,10 +113,17 @@ def replay(stream: Stream, rules: Rules) -> Tallies:
     return tallies
 
 
-def _beginnings(stream: Stream, rules: Rules, which: int) -> Chains:
+def _beginnings(stream: Stream, rules: Rules, which: int, tallies: Tallies) -> Chains:
+    """Return the loads that find nothing for certain; those that nobody profits from are tallied at once."""
     longest = (int(rules.ttls[which]) + rules.grace + 2) * 1000
     loads = np.flatnonzero(stream.gaps > longest)
     ends = np.append(loads[1:], len(stream))
+    alone = loads[ends - loads == 1]
+    withdrawn = (stream.next_change[alone] < stream.times[alone] + stream.fills[alone]) & rules.resets
+    for name, rows in (("loads", alone), ("misses", alone[~withdrawn]), ("refused", alone[withdrawn])):
+        tallies.add(name, which, stream.blocks[rows], 1)
+    shared = ends - loads > 1
+    loads, ends = loads[shared], ends[shared]
     return Chains(which, loads, ends, Old.none(len(loads)) if rules.grace else None)
 
 
@@ -175,7 +182,7 @@ def _fly(stream: Stream, chains: Chains) -> _Flight:
     begun = stream.times[chains.loads]
     done = begun + stream.fills[chains.loads]
     after = chains.loads + 1
-    landed = np.maximum(_first_at(stream, chains, done), after)
+    landed = after if stream.instant else np.maximum(_first_at(stream, chains, done), after)
     waited = after
     if chains.old is not None:
         waited = np.clip(_first_at(stream, chains, chains.old.gone), after, landed)

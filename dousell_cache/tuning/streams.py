@@ -1,9 +1,10 @@
-"""A trace put in order once, key by key, so that every time to live is played on it by looking up, not by walking. Pure.
+"""A trace put in order once, key by key, so that a time to live is played on it by looking up, not by walking. Pure.
 
 Times are whole microseconds, because sums of floats would move a read that comes exactly when an entry expires.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,11 @@ class Stream:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    @cached_property
+    def instant(self) -> bool:
+        """Tell whether loads take no time."""
+        return not self.fills.any()
 
 
 def streamed(trace: Trace, fills: Integers, *, resets: bool, farthest: int, seed: int = 0, blocks: int = 1) -> Stream:
