@@ -131,13 +131,13 @@ def _errors(groups: Sequence[Sums], figure: Figure) -> list[float]:
 def _regressed(errors: Sequence[float], known: Sequence[float]) -> tuple[float, list[float]]:
     """Return how errors follow from what was known of each group before, and what is left of them.
 
-    What is left is divided by what the line leaves free, since a group that stands out draws the line to itself (HC3:
-    MacKinnon and White 1985).
+    What is left is divided by the root of what the line leaves free, since a group that stands out draws the line to
+    itself (HC2: MacKinnon and White 1985).
     """
     spread = sum(error * error for error in known) or 1.0
     slope = sum(error * before for error, before in zip(errors, known, strict=True)) / spread
     return slope, [
-        (error - slope * before) / max(1 - before * before / spread, 0.01)
+        (error - slope * before) / max(1 - before * before / spread, 0.01) ** 0.5
         for error, before in zip(errors, known, strict=True)
     ]
 
