@@ -169,6 +169,8 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "measure.stats": {"errors"},
     "tuning": SITE | {"measure", "tuning"},
     "tuning.trace": {"errors"},
+    "tuning.pseudonyms": set(),
+    "tuning.rows": {"events", "tuning.pseudonyms"},
     "reporting": SITE | {"measure", "tuning", "reporting", "__version__"},
     "cli": SITE | {"measure", "tuning", "reporting", "testing", "cli", "env_file", "__version__"},
 }
@@ -221,6 +223,8 @@ PURE = {
     "testing.ledger_checker",
     "transport.invalidations",
     "transport.replies",
+    "tuning.pseudonyms",
+    "tuning.rows",
     "tuning.trace",
     "withdrawing",
 }
