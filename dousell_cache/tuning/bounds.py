@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .curves import Figures, Invalidations, curve
+from .curves import Figures, Invalidations, curve, fill_times
 from .trace import READ, Trace
 
 
@@ -34,22 +34,32 @@ def current_ceiling(trace: Trace) -> float:
     return 1 - int(np.count_nonzero(is_read & ~follows_a_read)) / trace.reads
 
 
-def clairvoyant(trace: Trace, ttls: Sequence[float] | Figures, *, invalidations: Invalidations = "sent") -> Figures:
-    """Return the hit rates that nobody beats who loads on misses only and serves nothing older than each TTL.
+def clairvoyant(
+    trace: Trace,
+    ttls: Sequence[float] | Figures,
+    *,
+    fill: float | None = None,
+    invalidations: Invalidations = "sent",
+) -> Figures:
+    """Return the hit rates that nobody beats who loads on misses only and keeps nothing for longer than each TTL.
 
-    Covering a key's reads with the fewest stretches of one length is done best from the left: a stretch begins at the
-    first read that is not covered. That is what an entry does which is stored on a miss, and so knowing the future does
-    not help; what a real cache loses against it are the time that loads take, jitter, and what came too late.
+    A load answers reads from its beginning until its TTL after its end. Covering a key's reads with the fewest
+    stretches of one length is done best from the left, each beginning at the first read that is not covered: just so
+    are entries stored. Knowing the future does not help, then; what a real cache loses against this bound are the reads
+    that wait for a load, jitter, and loads that are withdrawn.
 
     Args:
         trace: what was asked.
         ttls: seconds.
+        fill: seconds that a load takes; default as for :func:`.curves.curve`, the longest of all families.
         invalidations: ``"sent"``: it also serves nothing that had changed; ``"ignored"``: it may.
 
     Raises:
         ValueError: as for :func:`.curves.curve`.
     """
-    return curve(trace, ttls, fill=0.0, invalidations=invalidations).hit_rate
+    _needs_reads(trace)
+    stretches = np.asarray(ttls, np.float64) + np.ceil(fill_times(trace, fill).max() / 1e3) / 1e3
+    return curve(trace, stretches, fill=0.0, invalidations=invalidations).hit_rate
 
 
 def _needs_reads(trace: Trace) -> None:

@@ -5,6 +5,7 @@ are stretches of time, each at least as long as the TTL; from fewer than eight o
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def interval(parts: NDArray[np.float64], wholes: NDArray[np.float64], blocks: in
     edges = np.linspace(0, len(wholes), min(blocks, len(wholes)) + 1).astype(int)[:-1]
     part, whole = np.add.reduceat(parts, edges), np.add.reduceat(wholes, edges)
     count = len(edges)
-    times = np.random.default_rng(_SEED).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
+    times = _resamples(count)
     sizes = times @ whole
     shares = (times @ part)[sizes > 0] / sizes[sizes > 0]
     value = float(parts.sum() / wholes.sum())
@@ -42,6 +43,12 @@ def interval(parts: NDArray[np.float64], wholes: NDArray[np.float64], blocks: in
 def blocks_for(ttl: float, seconds: float) -> int:
     """Return how many blocks a trace of so many seconds has, each as long as the TTL or longer."""
     return min(MOST_BLOCKS, int(seconds / ttl))
+
+
+@lru_cache(maxsize=MOST_BLOCKS)
+def _resamples(count: int) -> NDArray[np.int64]:
+    """Return how often each block is in each resample."""
+    return np.random.default_rng(_SEED).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
 
 
 def _student(freedom: int) -> float:
