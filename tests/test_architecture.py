@@ -180,12 +180,24 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "tuning.goals": set(),
     "tuning.points": {"tuning.curves", "tuning.goals", "tuning.spread", "tuning.trace"},
     "tuning.reasons": {"tuning.goals", "tuning.spread"},
+    "tuning.design": set(),
+    "tuning.tuned": {
+        "tuning.advice",
+        "tuning.analytic",
+        "tuning.bounds",
+        "tuning.curves",
+        "tuning.goals",
+        "tuning.points",
+        "tuning.spread",
+        "tuning.trace",
+    },
     "tuning.advice": {
         "tuning.bounds",
         "tuning.curves",
         "tuning.goals",
         "tuning.points",
         "tuning.reasons",
+        "tuning.spread",
         "tuning.trace",
     },
     "tuning.pseudonyms": set(),
@@ -257,6 +269,7 @@ PURE = {
     "tuning.tallies",
     "tuning.tangles",
     "tuning.trace",
+    "tuning.tuned",
     "withdrawing",
 }
 IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subprocess", "os", "sys", "pathlib", "uuid"}

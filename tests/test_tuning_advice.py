@@ -137,7 +137,7 @@ def test_families_are_advised_each_for_itself() -> None:
         ["slow:1"] * 4_000 + ["fast:1"] * 10_000,
         sort=True,
     )
-    advice = advise(trace)
+    advice = list(advise(trace))
     assert [one.family for one in advice] == ["fast", "slow"]
     assert advice[0].ttl
     assert advice[1].ttl
@@ -151,7 +151,7 @@ def test_families_are_advised_each_for_itself() -> None:
         (lambda: Goal(max_outdated=-0.1), "max_outdated must be a share"),
         (lambda: Goal(budget=-1), "budget must be a number from 0 upwards, not -1"),
         (lambda: Prices(load=float("nan")), "the price of load must be a number"),
-        (lambda: advise(Trace.of([], [])), "the trace has no reads"),
+        (lambda: list(advise(Trace.of([], []))), "the trace has no reads"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: Any, sentence: str) -> None:

@@ -4,7 +4,7 @@ A longer TTL never misses more (see :mod:`.curves`), so the smallest that meets 
 decides is the lower end of the hit rate's interval: a TTL is advised that meets the target in other such traces, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from .bounds import ceiling, current_ceiling
 from .curves import Invalidations
 from .goals import Goal, Point
 from .points import Played
+from .spread import FEWEST_BLOCKS
 from .trace import Trace
 
 LADDER = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
@@ -71,8 +72,8 @@ def advise(
     present: Mapping[str, float] | None = None,
     invalidations: Invalidations = "sent",
     **options: Any,
-) -> list[Advice]:
-    """Return advice for each key family of a trace, the most read first.
+) -> Iterator[Advice]:
+    """Yield advice for each key family of a trace, the most read first.
 
     Args:
         trace: what was asked.
@@ -88,11 +89,14 @@ def advise(
     if not trace.reads:
         message = "the trace has no reads, so there is nothing to advise"
         raise ValueError(message)
+    for family in by_reads(trace):
+        yield _advise(Played(family, goal or Goal(), invalidations, options), ttls, present or {})
+
+
+def by_reads(trace: Trace) -> list[Trace]:
+    """Return the key families of a trace that are read, the most read first."""
     families = [trace.of_family(name) for name in trace.family_names]
-    families = sorted((family for family in families if family.reads), key=lambda family: -family.reads)
-    return [
-        _advise(Played(family, goal or Goal(), invalidations, options), ttls, (present or {})) for family in families
-    ]
+    return sorted((family for family in families if family.reads), key=lambda family: -family.reads)
 
 
 def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, float]) -> Advice:
@@ -124,7 +128,7 @@ def _present_met(point: Point, played: Played) -> bool | None:
 
 
 def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Advice:
-    points = played.points(sorted(ttls) if ttls else _rungs(played.trace.seconds))
+    points = played.points(sorted(ttls) if ttls else _tried(played.trace.seconds))
     found = next((place for place, point in enumerate(points) if played.met(point)), None)
     if found is None:
         return _none_does(played, advice, points)
@@ -144,9 +148,19 @@ def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Adv
     )
 
 
-def _rungs(length: float) -> Sequence[float]:
-    """Return the TTLs to try first: up to the first that outlives the trace, which is as good as any longer one."""
-    return LADDER[: 1 + sum(step < length for step in LADDER)]
+def rungs(length: float) -> list[float]:
+    """Return the TTLs to try first: up to the first that outlives the trace, which is as good as any longer one.
+
+    Args:
+        length: of the trace, in seconds.
+    """
+    return list(LADDER[: 1 + sum(step < length for step in LADDER)])
+
+
+def _tried(length: float) -> list[float]:
+    """Return the rungs, and the longest TTL that the trace is long enough to be sure of."""
+    surest = max(two_digits(0, length / FEWEST_BLOCKS), default=LADDER[0])
+    return sorted({*rungs(length), surest})
 
 
 def _none_does(played: Played, advice: Advice, points: Sequence[Point]) -> Advice:

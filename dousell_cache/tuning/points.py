@@ -75,9 +75,7 @@ class Played:
 
     def _point(self, played: Curve, by_ttl_alone: Curve, place: int) -> Point:
         ttl = float(played.ttls[place])
-        ends = interval(
-            played.blocks["hits"][place], played.blocks["reads"][place], blocks_for(ttl, self.trace.seconds)
-        )
+        ends = hit_interval(played, place)
         days, prices = self.trace.seconds / DAY, self.goal.prices
         outdated = float(by_ttl_alone.outdated_share[place])
         cost = (
@@ -96,6 +94,12 @@ class Played:
             commands_per_day=float(played.commands[place] / days),
             cost_per_day=float(cost / days),
         )
+
+
+def hit_interval(played: Curve, place: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of one TTL's hit rate, if the curve was played in blocks and is long enough."""
+    hits, reads = played.blocks["hits"][place], played.blocks["reads"][place]
+    return interval(hits, reads, min(len(reads), blocks_for(float(played.ttls[place]), played.seconds)))
 
 
 def _reach(point: Point) -> float:
