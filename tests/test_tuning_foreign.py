@@ -36,7 +36,7 @@ def test_times_come_back_in_seconds(
     path = tmp_path / "trace.csv"
     path.write_text(text, encoding="utf-8")
     if times is None:
-        with pytest.raises(ValueError, match="has no event|must have the columns"):
+        with pytest.raises(ValueError, match=r"has no event|must have the columns"):
             examine(path, **options)
     else:
         np.testing.assert_array_equal(examine(path, **options).trace.times, times)

@@ -155,11 +155,12 @@ def _by_tag(rows: pd.DataFrame, keys: _Keys) -> Iterator[tuple[int, int]]:
     withdrawn = rows["op"].to_numpy() == "invalidate_tag"
     if not withdrawn.any():
         return
-    tags, members = rows["tags"].to_numpy(), dict[str, dict[int, None]]()
+    tags, named = rows["tags"].to_numpy(), rows["key"].to_numpy()
+    members: dict[str, dict[int, None]] = {}
     current: dict[int, str] = {}
     for row in np.flatnonzero(withdrawn | _changes(rows, keys)).tolist():
         if withdrawn[row]:
-            yield from ((row, key) for key in members.get(rows["key"].iat[row], ()))
+            yield from ((row, key) for key in members.get(named[row], ()))
             continue
         key = int(keys.codes[row])
         for tag in current.get(key, "").split():
