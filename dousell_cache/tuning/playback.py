@@ -1,6 +1,6 @@
 """What the cache would have answered to each read of a trace: one look-up a load, for all keys at once. Pure.
 
-Between two loads of a key nothing is decided, so a replay jumps from load to load. A read that comes so late that
+Between two loads of a key nothing is decided, so it jumps from load to load. A read that comes so late that
 nothing can be left in the cache begins a chain of loads of its own; all chains take their steps together.
 """
 
@@ -93,7 +93,7 @@ class Chains:
         return np.broadcast_to(np.asarray(self.which, np.int64), self.loads.shape)
 
 
-def replay(stream: Stream, rules: Rules) -> Tallies:
+def play(stream: Stream, rules: Rules) -> Tallies:
     """Play every TTL on a trace.
 
     Args:
