@@ -53,6 +53,22 @@ def test_curves_equal_the_oracle(changes: bool) -> None:
             assert round(played.worst_age[place] * 1e6) == worst
 
 
+@pytest.mark.parametrize("invalidations", ["sent", "ignored"])
+def test_long_chains_equal_the_oracle(invalidations: Any) -> None:
+    """One key read for so long that its loads are followed one by one, with loads withdrawn on the way: every figure."""
+    times = np.arange(0, 1_500, 0.5)
+    changes = np.random.default_rng(1).uniform(0, 1_500, 100).round(3)
+    operations = np.repeat([0, 1], [len(times), len(changes)])
+    trace = Trace.of(np.concatenate([times, changes]), ["a"] * len(operations), operations, sort=True)
+    played = curve(trace, [0.6, 1.2], fill=0.8, jitter=0.3, seed=1, invalidations=invalidations)
+    chances = np.random.default_rng(1).random(len(trace))
+    for place, ttl in enumerate([0.6, 1.2]):
+        told, _ = oracle(trace, ttl, fill=0.8, jitter=0.3, chances=chances, invalidations=invalidations)
+        figures = counted(played, place)
+        assert figures == {name: told[name] for name in figures}
+        assert figures["loads"] > 600
+
+
 @pytest.mark.parametrize("boundary", ["hit", "miss"])
 def test_a_longer_ttl_never_misses_more(boundary: Any) -> None:
     """Misses do not grow with the TTL, with and without changes (instant loads, no jitter, no grace)."""

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .playback import Rules, play
+from .playback import play
+from .rules import Rules
 from .streams import Integers, streamed
 from .trace import READ, Trace
 
