@@ -55,7 +55,7 @@ def test_curves_equal_the_oracle(changes: bool) -> None:
 
 @pytest.mark.parametrize("invalidations", ["sent", "ignored"])
 def test_long_chains_equal_the_oracle(invalidations: Any) -> None:
-    """One key read for so long that its loads are followed one by one, with loads withdrawn on the way: every figure."""
+    """One key, read so long that its loads are followed one by one, and loads withdrawn on the way: every figure."""
     times = np.arange(0, 1_500, 0.5)
     changes = np.random.default_rng(1).uniform(0, 1_500, 100).round(3)
     operations = np.repeat([0, 1], [len(times), len(changes)])
