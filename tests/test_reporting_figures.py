@@ -28,7 +28,7 @@ PLAN = Plan(requests=100, keys=5)
 def load(times: list[float], outcomes: list[str]) -> LoadResult:
     """Return a load that was answered in these times."""
     response = np.array(times)
-    return LoadResult(response, response, np.zeros(len(times)), outcomes, [])
+    return LoadResult(response, response, np.zeros(len(times)), outcomes, [], np.arange(len(times)) / 75)
 
 
 def run(outcomes: list[str]) -> CacheAside:

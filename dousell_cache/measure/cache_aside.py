@@ -23,6 +23,7 @@ from ..events import Event, Read
 from ..policy import ttl_ms
 from .kpis import KPIS, Verdict, judge
 from .load import LoadResult, run_open_loop
+from .progress import Watcher
 from .result import LatencyRow, Result, this_host, utc_now
 from .stats import Interval, cold_start, percentile, ratio_of_means, share
 from .workload import Schedule, zipf_ranks
@@ -31,7 +32,6 @@ _REQUESTS = {"quick": 1_000, "full": 22_000}
 _RATE = 75.0  # requests per second: few enough that a small machine measures the cache and not itself
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
 _ORIGIN_RATE = 20.0
-_LATE_MS = 10.0  # the P50 target: a generator that late measures itself
 
 # Each read is a task of its own, and a task's context is its own: the last outcome set in it is its read's.
 _OUTCOME: ContextVar[str] = ContextVar("outcome", default="error")
@@ -103,7 +103,7 @@ class CacheAside:
     @cached_property
     def answered_ms(self) -> NDArray[np.float64]:
         """Response times of the reads that were answered: one that failed is not a fast one."""
-        answered: NDArray[np.float64] = self.reads.response_ms[np.array(self.reads.outcomes) != "error"]
+        answered: NDArray[np.float64] = self.reads.response_ms[~self.reads.failed]
         return answered
 
     @cached_property
@@ -136,7 +136,7 @@ class CacheAside:
         """The figures against their targets; once a read failed, none of them can pass."""
         figures = self.figures
         judged = [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
-        if "error" not in self.reads.outcomes:
+        if not self.reads.failed.any():
             return judged
         return [Verdict(v.kpi, v.figure, "inconclusive" if v.word == "pass" else v.word) for v in judged]
 
@@ -157,10 +157,9 @@ class CacheAside:
         if counts.get("bypass"):
             lines.append(f"The cache could not serve {counts['bypass']:,} of them: the origin answered instead.")
         if self.reads.errors:
-            lines.append(f"{counts.get('error', 0):,} failed, the first with {self.reads.errors[0]}")
-        if self.reads.lag_ms_p99 > _LATE_MS:
-            late = f"{self.reads.lag_ms_p99:.0f} ms (P99)"
-            lines.append(f"This machine was too busy: reads started up to {late} late, which counts in every figure.")
+            lines.append(f"{self.reads.failed.sum():,} failed, the first with {self.reads.errors[0]}")
+        if self.reads.doubt:
+            lines.append(f"This machine was too busy: {self.reads.doubt}.")
         lines += [f"Emulated on this machine: {part}." for part in self.site.emulated]
         return "\n".join(lines)
 
@@ -192,13 +191,13 @@ class CacheAside:
         )
 
 
-async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, int], None] | None = None) -> CacheAside:
+async def measure_cache_aside(site: Site, plan: Plan, progress: Watcher | None = None) -> CacheAside:
     """Read Dousell's property pages from the origin alone, then through the cache.
 
     Args:
         site: an open site; its cache is used under the site's own namespace.
         plan: what to ask for.
-        progress: called with (started, scheduled) while the cache is read.
+        progress: shown how far it is while the cache is read.
 
     Raises:
         ValueError: the plan asks for more pages than there are.
@@ -211,7 +210,7 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, i
         raise ValueError(message)
     origin = await run_open_loop(plan.origin_schedule, _origin_reader(site.origin, pages))
     if origin.errors:
-        message = f"{origin.counts['error']} of {len(origin.outcomes)} reads of the origin failed, {origin.errors[0]}"
+        message = f"{origin.failed.sum()} of {len(origin.outcomes)} reads of the origin failed, {origin.errors[0]}"
         raise MeasurementFailed(message)
     schedule = plan.schedule
     asked = [pages[rank] for rank in zipf_ranks(plan.keys, len(schedule), skew=plan.skew, seed=plan.seed)]
@@ -220,7 +219,7 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, i
         reads = await run_open_loop(schedule, _cache_reader(site, asked, plan.ttl), progress=progress)
     finally:
         unsubscribe()
-    if set(reads.outcomes) == {"error"}:
+    if reads.failed.all():
         message = f"every read failed, {reads.errors[0]}"
         raise MeasurementFailed(message)
     return CacheAside(site, plan, started, time.monotonic() - clock, origin, reads)

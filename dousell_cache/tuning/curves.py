@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .replay import Rules, replay
+from .playback import play
+from .rules import Rules
 from .streams import Integers, streamed
 from .trace import READ, Trace
 
@@ -143,7 +144,7 @@ def curve(
     fills = fill_times(trace, fill)
     farthest = (int(rules.ttls.max()) + rules.grace) * 1000 + 2 * int(fills.max())
     stream = streamed(trace, fills, resets=rules.resets, farthest=farthest, seed=seed, blocks=blocks)
-    tallies = replay(stream, rules)
+    tallies = play(stream, rules)
     return _curve(trace, rules, tallies.columns, tallies.worst)
 
 

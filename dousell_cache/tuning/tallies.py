@@ -1,4 +1,4 @@
-"""What a replay counts, for each time to live and each part of the trace's time. Pure."""
+"""What playing a trace counts, for each time to live and each part of the trace's time. Pure."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,99 +1,25 @@
 """What the cache would have answered to each read of a trace: one look-up a load, for all keys at once. Pure.
 
-Between two loads of a key nothing is decided, so a replay jumps from load to load. A read that comes so late that
+Between two loads of a key nothing is decided, so it jumps from load to load. A read that comes so late that
 nothing can be left in the cache begins a chain of loads of its own; all chains take their steps together.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .chains import Chains, Old, together
+from .rules import Rules
 from .streams import Integers, Stream
-from .tallies import Tallies, Which
+from .tallies import Tallies
 from .tangles import Calm, untangle
 
 _FEW = 256  # chains that are left of one TTL wait for those of the others: a step costs the same for few
+_LONG = 500  # steps after which the few chains that are still there are followed one by one
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How entries live; times in milliseconds.
-
-    Args:
-        ttls: the times to live.
-        grace: how long after that they may be served while one caller refreshes them.
-        jitter: the share of its TTL by which an entry may expire earlier.
-        background: whether a refresh runs behind the back of the caller that found it due.
-        served_at_end: whether a read exactly when an entry expires still finds it.
-        resets: whether a change withdraws its key.
-    """
-
-    ttls: Integers
-    grace: int = 0
-    jitter: float = 0.0
-    background: bool = False
-    served_at_end: bool = True
-    resets: bool = True
-
-    def fresh_ms(self, which: Which, chances: NDArray[np.float64]) -> Integers:
-        """Return how long entries are to be fresh, as :meth:`dousell_cache.policy.Policy.fresh_ms` draws it."""
-        ttls = self.ttls[which]
-        if not self.jitter:
-            return np.broadcast_to(ttls, chances.shape)
-        return np.maximum(1, np.rint(ttls * (1 - self.jitter * chances)).astype(np.int64))
-
-    def ends(self, stored: Integers, fresh_ms: Integers) -> tuple[Integers, Integers]:
-        """Return from when on an entry is not fresh, and from when on it is gone, in microseconds.
-
-        Servers expire by whole milliseconds. An entry with grace goes stale when the time it has left is its grace.
-        """
-        fresh_until = stored // 1000 + fresh_ms
-        at_end = int(self.served_at_end)
-        gone = (fresh_until + self.grace + at_end) * 1000
-        return (fresh_until * 1000, gone) if self.grace else (gone, gone)
-
-
-@dataclass(frozen=True)
-class Old:
-    """The entries that loads are to replace: when they were loaded and are gone, and the change that outdated them."""
-
-    begun: Integers
-    gone: Integers
-    changed: Integers
-    change: Integers
-
-    @classmethod
-    def none(cls, count: int) -> Self:
-        """Return that there is nothing."""
-        return cls(*(np.full(count, -1) for _ in range(4)))
-
-    def of(self, wanted: NDArray[np.bool_] | Integers) -> "Old":
-        """Return some of them."""
-        return Old(self.begun[wanted], self.gone[wanted], self.changed[wanted], self.change[wanted])
-
-
-@dataclass(frozen=True)
-class Chains:
-    """Loads that are to be made next: of which TTL, by which read, before which row, and what is there of old."""
-
-    which: Which
-    loads: Integers
-    ends: Integers
-    old: Old | None
-
-    def of(self, wanted: NDArray[np.bool_] | Integers) -> "Chains":
-        """Return some of them."""
-        which = self.which if isinstance(self.which, int) else self.which[wanted]
-        return Chains(which, self.loads[wanted], self.ends[wanted], self.old and self.old.of(wanted))
-
-    def each(self) -> Integers:
-        """Return of which TTL each is."""
-        return np.broadcast_to(np.asarray(self.which, np.int64), self.loads.shape)
-
-
-def replay(stream: Stream, rules: Rules) -> Tallies:
+def play(stream: Stream, rules: Rules) -> Tallies:
     """Play every TTL on a trace.
 
     Args:
@@ -107,9 +33,11 @@ def replay(stream: Stream, rules: Rules) -> Tallies:
         while len(chains.loads) > _FEW:
             chains = _step(stream, rules, chains, tallies)
         waiting.append(chains)
-    chains = _together(waiting)
-    while len(chains.loads):
-        chains = _step(stream, rules, chains, tallies)
+    chains, steps = together(waiting), 0
+    while len(chains.loads) and (steps < _LONG or rules.grace):
+        chains, steps = _step(stream, rules, chains, tallies), steps + 1
+    for place, which in enumerate(chains.each().tolist()):
+        _follow(stream, rules, replace(chains.of(np.array([place])), which=which), tallies)
     return tallies
 
 
@@ -125,18 +53,6 @@ def _beginnings(stream: Stream, rules: Rules, which: int, tallies: Tallies) -> C
     shared = ends - loads > 1
     loads, ends = loads[shared], ends[shared]
     return Chains(which, loads, ends, Old.none(len(loads)) if rules.grace else None)
-
-
-def _together(chains: list[Chains]) -> Chains:
-    old = [one.old for one in chains if one.old]
-    return Chains(
-        np.concatenate([one.each() for one in chains]),
-        np.concatenate([one.loads for one in chains]),
-        np.concatenate([one.ends for one in chains]),
-        Old(*(np.concatenate([getattr(one, name) for one in old]) for name in ("begun", "gone", "changed", "change")))
-        if old
-        else None,
-    )
 
 
 @dataclass(frozen=True)
@@ -168,10 +84,43 @@ def _step(stream: Stream, rules: Rules, chains: Chains, tallies: Tallies) -> Cha
         here = np.array([one])
         following.append(_untangle(stream, rules, chains.of(here), _some(withdrawn, here), tallies))
     return (
-        _together(following)
+        together(following)
         if isinstance(chains.which, np.ndarray)
-        else replace(_together(following), which=chains.which)
+        else replace(together(following), which=chains.which)
     )
+
+
+def _follow(stream: Stream, rules: Rules, chain: Chains, tallies: Tallies) -> None:
+    """Make all loads of one long chain: look up where each row's would lead, go from one to the next, tally at once.
+
+    Without grace a load's successor depends on its row alone.
+    """
+    first, end = int(chain.loads[0]), int(chain.ends[0])
+    rows = np.arange(first, end)
+    every = Chains(chain.which, rows, np.full(len(rows), end), None)
+    following, tangled = _successors(stream, rules, every)
+    leads_to, is_tangled = following.tolist(), set((rows[tangled] - first).tolist())
+    path, row = [], 0
+    while row < len(rows):
+        if row in is_tangled:
+            after = _step(stream, rules, every.of(np.array([row])), tallies).loads.tolist()
+            row = after[0] - first if after else len(rows)
+        else:
+            path.append(row)
+            row = leads_to[row] - first
+    _step(stream, rules, every.of(np.array(path, np.int64)), tallies)
+
+
+def _successors(stream: Stream, rules: Rules, chains: Chains) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return which load follows each, and of which that cannot be told so simply: see :mod:`.tangles`."""
+    flight = _fly(stream, chains)
+    fresh, _ = rules.ends(flight.done, rules.fresh_ms(chains.which, stream.chances[chains.loads]))
+    expired = _first_at(stream, chains, fresh)
+    if not rules.resets:
+        return expired, np.zeros(len(expired), bool)
+    changed = np.minimum(stream.changed[chains.loads], chains.ends)
+    refused = stream.next_change[chains.loads] < flight.done
+    return np.where(refused, changed, np.minimum(expired, changed)), refused & (changed > flight.waited)
 
 
 def _some(flight: _Flight, wanted: Integers) -> _Flight:
