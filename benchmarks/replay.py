@@ -13,7 +13,7 @@ from dousell_cache import AsyncCache, connect_async
 from dousell_cache.environments import rest
 from dousell_cache.local import cloud
 from dousell_cache.measure.workload import Schedule, zipf_ranks
-from dousell_cache.tuning.confirm import confirm
+from dousell_cache.tuning.replay import replay
 from dousell_cache.tuning.trace import INVALIDATE, READ, Trace
 
 TTLS = (5.0, 10.0, 30.0, 60.0, 120.0)
@@ -28,9 +28,9 @@ def trace(requests: int, seed: int = 7) -> Trace:
     return Trace.of(times, [f"detail:{key}" for key in keys.tolist()], np.where(changed, INVALIDATE, READ))
 
 
-async def replay(over: str, cache: AsyncCache, requests: int, compress: float) -> float:
+async def replay_over(over: str, cache: AsyncCache, requests: int, compress: float) -> float:
     """Replay, print a row for each TTL, and return the worst distance in points."""
-    confirmation = await confirm(trace(requests), cache, TTLS, compress=compress, fill=FILL)
+    confirmation = await replay(trace(requests), cache, TTLS, compress=compress, fill=FILL)
     for row in confirmation.rows:
         sys.stdout.write(
             f"{over} | {row.ttl:g} s | {row.predicted:.2%} | {row.measured.value:.2%} | {row.points:+.2f} | "
@@ -47,7 +47,7 @@ async def run(options: argparse.Namespace) -> bool:
         places = {"tcp": servers.valkey_url, "rest": rest(servers.upstash_url, servers.upstash_token)}
         for over in options.over.split(","):
             async with await connect_async(places[over], namespace="bench:", patience=5) as cache:
-                worst.append(await replay(over, cache, options.requests, options.compress))
+                worst.append(await replay_over(over, cache, options.requests, options.compress))
     return max(worst) <= 1.0
 
 

@@ -35,7 +35,7 @@ def sampled(trace: Trace, share: float, *, seed: int = 0) -> Trace:
     if not rows.any():
         message = f"a share of {share:g} of {len(trace.key_names):,} keys has none of them"
         raise ValueError(message)
-    return trace.where(rows)
+    return trace._where(rows)  # noqa: SLF001 - a part of the same package
 
 
 def sampling_error(

@@ -20,6 +20,7 @@ from ..async_cache import AsyncCache
 from ..errors import CacheUnavailable, MeasurementFailed
 from ..events import Event, Outcome, Read
 from ..measure.load import LoadResult, run_open_loop
+from ..measure.progress import Watcher
 from ..measure.stats import Interval, share
 from ..measure.workload import Schedule
 from .curves import curve, fill_times
@@ -106,7 +107,7 @@ class Confirmation:
         )
 
 
-async def confirm(
+async def replay(
     trace: Trace,
     cache: AsyncCache,
     ttls: Sequence[float],
@@ -123,7 +124,7 @@ async def confirm(
         ttls: seconds, before compression.
         compress: what gaps, TTLs and loads are divided by; default 1, as it was.
         fill: seconds that a load takes, before compression; default: as :func:`.curves.curve` has it.
-        progress: called with (requests started, requests in all).
+        progress: called ten times a second with (requests answered, requests in all).
 
     Raises:
         ValueError: the trace has no reads, or a TTL or the compression makes no sense.
@@ -186,7 +187,7 @@ class _Replayer:
         self._reads = self.is_read.tolist()
         self.loads = 0
 
-    async def run(self, ttl: float, progress: Progress | None) -> LoadResult:
+    async def run(self, ttl: float, progress: Watcher | None) -> LoadResult:
         """Replay once with a TTL in compressed seconds."""
         start = f"replay:{secrets.token_hex(4)}:"
         names = [start + name for name in self._names]
@@ -219,8 +220,8 @@ class _Replayer:
         return code
 
 
-def _told(progress: Progress | None, done: int, total: int) -> Progress | None:
-    return None if progress is None else lambda started, _: progress(done + started, total)
+def _told(progress: Progress | None, done: int, total: int) -> Watcher | None:
+    return None if progress is None else lambda snapshot: progress(done + snapshot.done, total)
 
 
 def _late_ms(result: LoadResult) -> float:
