@@ -41,6 +41,7 @@ def test_digests_tell_traces_apart() -> None:
     one = Trace.of([0, 1], ["a", "b"])
     assert len({one.digest, Trace.of([0, 1], ["b", "a"]).digest, Trace.of([0, 1], ["a", "b"], [0, 1]).digest}) == 3
     assert one.digest == Trace.of([1, 0], ["b", "a"], sort=True).digest
+    assert one.digest == Trace.of([0, 1, 2], ["a", "b", "c"]).between(0, 2).digest
 
 
 def test_many_keys_without_a_colon_share_a_family() -> None:

@@ -139,10 +139,13 @@ class Trace:
     @cached_property
     def digest(self) -> str:
         """Return the SHA-256 of times, keys and operations: equal digests mean equal questions."""
+        used, first, codes = np.unique(self.key_codes, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # whichever code a key has: it is known by when it first came
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order))
         hashed = hashlib.sha256(self.times.astype("<f8").tobytes())
-        for names in (self.keys, self.operation_names):
-            for name in names:
-                hashed.update(name.encode() + b"\n")
+        hashed.update(ranks[codes].astype("<i8").tobytes() + self.operations.tobytes())
+        hashed.update("\n".join(repr(self.key_names[key]) for key in used[order].tolist()).encode())
         return hashed.hexdigest()
 
     def of_family(self, name: str) -> Self:
