@@ -119,7 +119,7 @@ def test_who_waits_for_a_load_that_is_withdrawn_asks_again() -> None:
     played = curve(trace, [10], fill=1.0)
     outcomes = [int(column[0]) for column in (played.refused, played.misses, played.coalesced, played.hits)]
     assert outcomes == [1, 1, 1, 1]
-    assert played.commands.tolist() == [3 + (1 + 2) + 1 + 1 + 1]  # leader; asks again, loads; asks again; hit; DEL
+    assert played.commands.tolist() == [3 + 1 + 2 + 1 + 1]  # leader; both ask again; one loads; hit; DEL
 
 
 def test_what_changed_is_outdated_only_if_nobody_is_told() -> None:

@@ -103,7 +103,7 @@ class Key:
                 self.flight = None
             if load.withdrawn:
                 self.counts["refused"] += load.answers
-                self.counts["looks"] += len(load.joined)
+                self.counts["looks"] += len(load.joined) if self.grace else bool(load.joined)  # together in one
                 for event in load.joined:
                     self.ask_again(event, now)
                 continue

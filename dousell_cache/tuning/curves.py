@@ -188,10 +188,14 @@ def _curve(trace: Trace, rules: Rules, columns: dict[str, Figures], worst: Figur
 def _commands(rules: Rules, whole: dict[str, Integers], changes: int) -> Integers:
     """Return what the cache sends: a look a read, two more a load, one an invalidation.
 
-    Who joins a load need not look first, unless there may be something stale to serve; who asks again looks.
+    Who joins a load need not look first, unless there may be something stale to serve. Who waited for one that was
+    withdrawn looks again, all of them together in one command, unless the time that an entry has left matters.
     """
-    looks = whole["hits"] + whole["misses"] + whole["stale"] + whole["refused"] + whole["asked_again"]
-    looks = looks + whole["coalesced"] if rules.grace else looks - whole["led_again"]
+    looks = whole["hits"] + whole["misses"] + whole["stale"] + whole["refused"]
+    if rules.grace:
+        looks = looks + whole["coalesced"] + whole["asked_again"]
+    else:
+        looks = looks - whole["led_again"] + whole["asked_together"]
     return looks + 2 * whole["loads"] + (changes if rules.resets else 0)
 
 

@@ -234,7 +234,7 @@ def _untangle(stream: Stream, rules: Rules, chain: Chains, flight: _Flight, tall
     which, load, end = int(chain.each()[0]), int(chain.loads[0]), int(chain.ends[0])
     calm = untangle(stream, load, end, int(flight.waited[0]), int(flight.landed[0]))
     block = stream.blocks[load : load + 1]
-    for name in ("misses", "coalesced", "refused", "loads", "asked_again", "led_again"):
+    for name in ("misses", "coalesced", "refused", "loads", "asked_again", "asked_together", "led_again"):
         tallies.add(name, which, block, getattr(calm, name))
     return _serve(stream, rules, chain, calm, tallies)
 

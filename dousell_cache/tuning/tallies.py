@@ -14,6 +14,7 @@ COLUMNS = (
     "refused",
     "loads",
     "asked_again",
+    "asked_together",
     "led_again",
     "age",
     "outdated",

@@ -35,6 +35,7 @@ class Calm:
         refused: how many loads were withdrawn, after the one it began with.
         loads: how many loads there were, after that.
         asked_again: how many times a read asked anew.
+        asked_together: how many times some did, all at once.
         led_again: how many loads such a read led.
     """
 
@@ -48,6 +49,7 @@ class Calm:
     refused: int = 0
     loads: int = 0
     asked_again: int = 0
+    asked_together: int = 0
     led_again: int = 0
 
 
@@ -109,6 +111,7 @@ def _ask_again(
     calm: Calm, landed: _Flight, flights: deque[_Flight], current: _Flight | None, fill: int
 ) -> _Flight | None:
     calm.asked_again += len(landed.joined)
+    calm.asked_together += bool(landed.joined)
     if current:
         current.joined += landed.joined
         return current
