@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dousell_cache.tuning import playback
 from dousell_cache.tuning.curves import Curve, curve
 from dousell_cache.tuning.trace import Trace
 
@@ -145,6 +146,18 @@ def test_keys_do_not_meet() -> None:
     together = curve(trace, TTLS, fill=0.2)
     for name in (*COUNTS, "origin_calls"):
         assert getattr(together, name).tolist() == sum(getattr(one, name) for one in alone).tolist()
+
+
+def test_parts_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Played in parts of few keys, a trace gives what it gives as a whole."""
+    trace = poisson_trace([3, 2, 1, 0.5, 0.1], 100, changes=0.02)
+    options: dict[str, Any] = {"fill": 0.4, "grace": 0.5, "jitter": 0.2, "blocks": 3}
+    whole = curve(trace, TTLS, **options)
+    monkeypatch.setattr(playback, "_ROWS", 150)
+    parts = curve(trace, TTLS, **options)
+    assert [counted(parts, place) for place in range(4)] == [counted(whole, place) for place in range(4)]
+    assert parts.worst_age.tolist() == whole.worst_age.tolist()
+    assert parts.blocks["hits"].tolist() == whole.blocks["hits"].tolist()
 
 
 @pytest.mark.parametrize(

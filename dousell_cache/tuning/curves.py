@@ -143,7 +143,8 @@ def curve(
     )
     fills = fill_times(trace, fill)
     farthest = (int(rules.ttls.max()) + rules.grace) * 1000 + 2 * int(fills.max())
-    stream = streamed(trace, fills, resets=rules.resets, farthest=farthest, seed=seed, blocks=blocks)
+    needed = seed if rules.jitter else None
+    stream = streamed(trace, fills, resets=rules.resets, farthest=farthest, seed=needed, blocks=blocks)
     tallies = play(stream, rules)
     return _curve(trace, rules, tallies.columns, tallies.worst)
 

@@ -16,6 +16,7 @@ from .tallies import Tallies
 from .tangles import Calm, untangle
 
 _FEW = 256  # chains that are left of one TTL wait for those of the others: a step costs the same for few
+_ROWS = 2**18  # of a part: its columns fit a processor's cache
 _LONG = 500  # steps after which the few chains that are still there are followed one by one
 
 
@@ -27,6 +28,12 @@ def play(stream: Stream, rules: Rules) -> Tallies:
         rules: how entries live.
     """
     tallies = Tallies(len(rules.ttls), int(stream.blocks.max()) + 1)
+    for part in stream.parts(_ROWS):
+        _play(part, rules, tallies)
+    return tallies
+
+
+def _play(stream: Stream, rules: Rules, tallies: Tallies) -> None:
     waiting = []
     for which in range(len(rules.ttls)):
         chains = _beginnings(stream, rules, which, tallies)
@@ -38,7 +45,6 @@ def play(stream: Stream, rules: Rules) -> Tallies:
         chains, steps = _step(stream, rules, chains, tallies), steps + 1
     for place, which in enumerate(chains.each().tolist()):
         _follow(stream, rules, replace(chains.of(np.array([place])), which=which), tallies)
-    return tallies
 
 
 def _beginnings(stream: Stream, rules: Rules, which: int, tallies: Tallies) -> Chains:
