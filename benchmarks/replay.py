@@ -55,7 +55,7 @@ async def run(options: argparse.Namespace) -> bool:
     with cloud() as servers:
         places = {"tcp": servers.valkey_url, "rest": rest(servers.upstash_url, servers.upstash_token)}
         for over in options.over.split(","):
-            async with await connect_async(places[over], namespace="bench:", patience=5) as cache:
+            async with await connect_async(places[over], namespace="bench:", patience=20, breaker=False) as cache:
                 worst.append(await replay_over(over, cache, options.requests, options.compress))
     return max(worst) <= 1.0
 

@@ -26,8 +26,8 @@ async def cache(request: pytest.FixtureRequest, cloud: Cloud, namespace: str) ->
 
 
 def trace(keys: int = 12) -> Trace:
-    """Return reads at 0, 6 and 40 s of each key, some withdrawn at 12 s: far from the TTLs, on a laden machine too."""
-    rows = [(at + key / 100, f"detail:{key}", READ) for at in (0, 6, 40) for key in range(keys)]
+    """Return reads at 0, 6 and 30 s of each key, some withdrawn at 12 s: far from the TTLs, on a laden machine too."""
+    rows = [(at + key / 100, f"detail:{key}", READ) for at in (0, 6, 30) for key in range(keys)]
     rows += [(12 + key / 100, f"detail:{key}", INVALIDATE) for key in range(0, keys, 3)]
     times, names, operations = zip(*sorted(rows), strict=True)
     return Trace.of(times, names, operations)
@@ -37,7 +37,7 @@ async def test_what_is_predicted_is_measured(cache: AsyncCache) -> None:
     """At each TTL the replay has the hits and the loads that the curve has, also with loads and withdrawals."""
     seen: list[tuple[int, int]] = []
     confirmation = await replay(
-        trace(), cache, [18.0, 90.0], compress=40.0, fill=0.4, progress=lambda *told: seen.append(told)
+        trace(), cache, [18.0, 90.0], compress=20.0, fill=0.4, progress=lambda *told: seen.append(told)
     )
     assert [(row.ttl, row.counts) for row in confirmation.rows] == [
         (18.0, {"miss": 24, "hit": 12}),
