@@ -206,9 +206,10 @@ Recorder({str(tmp_path)!r})(Read("a:1", "hit", 0.0, 0.0, 1))
     assert (names(tmp_path), read_trace(tmp_path).reads) == ([".csv"], 1)
 
 
-def test_the_recorder_loads_no_laboratory() -> None:
-    """A process that records CSV loads neither NumPy nor pandas nor pyarrow."""
-    script = "import dousell_cache.tuning.recorder, sys, json; print(json.dumps(list(sys.modules)))"
+@pytest.mark.parametrize("module", ["recorder", "experiment"])
+def test_what_runs_on_the_site_loads_no_laboratory(module: str) -> None:
+    """A process that records CSV, or serves an experiment, loads neither NumPy nor pandas nor pyarrow."""
+    script = f"import dousell_cache.tuning.{module}, sys, json; print(json.dumps(list(sys.modules)))"
     loaded = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
     assert {"numpy", "pandas", "pyarrow"} & set(loaded) == set()
 
