@@ -8,9 +8,11 @@ from html import escape
 
 from ..tuning.advice import Advice
 from ..tuning.goals import Point
+from ..tuning.lab import TuneLab
 from ..tuning.reasons import percent, seconds
 from ..tuning.tuned import Tuned
-from .tables import Table
+from ..tuning.verdicts import Verdict
+from .tables import Table, interval
 
 _VERDICTS = {
     "met": "✓ met",
@@ -20,6 +22,10 @@ _VERDICTS = {
 }
 _NOW = {True: "✓ meets it", False: "✗ misses it", None: "? cannot say"}
 _NONE = "–"
+_ANYTHING = 200.0  # points: no two hit rates are farther apart than half of that
+
+MOST_POINTS = 1.0
+"""Points by which a prediction may be off."""
 
 
 def advice_table(advice: Sequence[Advice]) -> Table:
@@ -81,6 +87,49 @@ def ttl_table(tuned: Tuned) -> Table:
     ]
     headers = ("TTL", "hits", "loads", "commands in all", "mean age of what is served", "oldest")
     return Table("Each TTL, all families together", headers, cells)
+
+
+def confirmation_table(run: TuneLab) -> Table:
+    """Show each TTL's hit rate as predicted and as measured on the real cache, or why nothing was measured."""
+    headers = ("TTL", "predicted", "measured", "95 % interval", "apart", "loads, predicted", "loads, measured")
+    if run.confirmed is None:
+        return Table(f"Nothing was measured: {run.refusal}", headers, [])
+    cells = [
+        (
+            seconds(row.ttl),
+            percent(row.predicted),
+            percent(row.measured.value),
+            interval(row.measured, "%"),
+            f"{'✓' if abs(row.points) <= MOST_POINTS else '✗'} {row.points:+.2f} points",
+            f"{row.predicted_loads:,}",
+            f"{row.loads:,}",
+        )
+        for row in run.confirmed.rows
+    ]
+    times = f"{run.confirmed.requests:,} requests for each TTL, {run.confirmed.compress:,.0f} times as fast"
+    return Table(f"Predicted and measured: {times}", headers, cells)
+
+
+def experiment_table(verdicts: Sequence[Verdict]) -> Table:
+    """Show what an A/B of TTLs says of each arm beside the first."""
+    cells = [
+        (
+            one.arm,
+            one.control,
+            f"{one.points.value:+.1f} points",
+            _within(one.points.low, one.points.high),
+            _NONE if math.isnan(one.origin) else f"{one.origin:.2f}×",
+            f"{one.reads:,}",
+            one.finding,
+        )
+        for one in verdicts
+    ]
+    headers = ("arm", "against", "hit rate", "interval at all looks", "origin calls", "reads", "finding")
+    return Table("A/B of two TTLs, live", headers, cells)
+
+
+def _within(low: float, high: float) -> str:
+    return "anything" if high - low >= _ANYTHING else f"{low:+.1f} to {high:+.1f}"
 
 
 @dataclass(frozen=True)
