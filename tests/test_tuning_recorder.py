@@ -139,6 +139,21 @@ def test_a_disk_that_fails_reaches_nobody(tmp_path: Path, caplog: pytest.LogCapt
     assert (trace.reads, notes) == (1, ("3 events are missing: the disk failed, or was too slow",))
 
 
+def test_a_family_function_that_raises_reaches_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the site's own function cannot name is counted as lost and logged; a caller notices nothing."""
+
+    def number(key: str) -> str:
+        return str(int(key.partition(":")[2]))
+
+    with Recorder(tmp_path, family=number) as recorder:
+        recorder(Read("detail:7", "hit", 0.0, 0.0, 1))
+        recorder.flush()
+        recorder(Read("detail:seven", "hit", 0.0, 0.0, 1))
+    assert recorder.recorded == Recorded(events=1, lost=1, failures=1)
+    assert "invalid literal for int()" in caplog.text
+    assert examine(tmp_path).notes == ("1 events are missing: the disk failed, or was too slow",)
+
+
 def test_too_many_events_are_counted_as_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has no room to wait is not recorded, and the recording says how much that was."""
     monkeypatch.setattr("dousell_cache.tuning.recorder._MOST_WAITING", 2)
