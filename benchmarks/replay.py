@@ -39,6 +39,7 @@ async def replay_over(over: str, cache: AsyncCache, asked: Trace, compress: floa
             (row,) = (await replay(asked, cache, [ttl], compress=compress, fill=FILL)).rows
         except MeasurementFailed as reason:
             sys.stdout.write(f"{over} | {ttl:g} s | refused: {reason}\n")
+            sys.stdout.flush()
             worst = math.inf
             continue
         worst = max(worst, abs(row.points))
