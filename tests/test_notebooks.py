@@ -1,4 +1,4 @@
-"""The suite's own notebooks: thin, without outputs, and the one about locks run to its end as a report runs it."""
+"""The suite's own notebooks: thin, without outputs, and two of them run to the end as a report runs them."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from dousell_cache.reporting import catalog
 from dousell_cache.reporting.record import Results
 
 LOCKS = "03_measure_lock_contention"
+TTLS = "04_tune_ttl"
 
 
 @pytest.mark.parametrize("name", catalog.names())
@@ -46,4 +47,22 @@ def test_the_notebook_about_locks_runs_from_top_to_bottom(tmp_path: Path, capsys
     (kept,) = tmp_path.glob(f"*/notebooks/local/{LOCKS}.ipynb")
     shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
     for text in ("0 of 4 rents were paid twice", "Timeline of one story", "Waits for one lock", "Double clicks on"):
+        assert text in shown
+
+
+def test_the_notebook_about_ttls_runs_from_top_to_bottom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless on a trace of six minutes, it shows advice, curves and what was measured."""
+    code = main(["report", "--env", "local", "--notebook", "04", "-p", "hours=0.1", "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    record = results.environments["local"].notebooks[TTLS]
+    assert (record.status, record.reason) == ("ok", None)
+    assert code == 5  # nothing is judged
+    (kept,) = tmp_path.glob(f"*/notebooks/local/{TTLS}.ipynb")
+    shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
+    for text in (
+        "The smallest TTL that surely does",
+        "Hit rate by time to live",
+        "With a TTL of 60 s",
+        "A/B of two TTLs",
+    ):
         assert text in shown

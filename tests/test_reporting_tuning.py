@@ -8,6 +8,7 @@ from bs4 import BeautifulSoup
 
 from dousell_cache.measure.pages import PAGES
 from dousell_cache.reporting import tuning_figures, tuning_tables
+from dousell_cache.tuning.advice import advise
 from dousell_cache.tuning.demo import demo_trace
 from dousell_cache.tuning.design import DESIGN_TTLS
 from dousell_cache.tuning.goals import Goal
@@ -71,7 +72,8 @@ def test_without_changes_nothing_is_outdated() -> None:
 def test_tables_have_a_row_a_family(tuned: Tuned) -> None:
     """Advice, reasons and the TTLs now are there for every family, with the verdicts' marks."""
     names = list(tuned.families)
-    for table in (tuning_tables.advice_table, tuning_tables.reason_table, tuning_tables.present_table):
+    assert [name for name, _ in tuning_tables.reasons(tuned.advice).lines] == names
+    for table in (tuning_tables.advice_table, tuning_tables.present_table):
         assert [row[0] for row in table(tuned.advice).rows] == names
     assert [row[0] for row in tuning_tables.ttl_table(tuned).rows] == ["1 s", "60 s", "300 s", "1,000 s"]
     assert {row[-1][0] for row in tuning_tables.advice_table(tuned.advice).rows} <= {"✓", "✗", "?"}
@@ -88,6 +90,14 @@ def test_the_explorer_needs_no_script(tuned: Tuned) -> None:
     assert [label["for"] for label in page.find_all("label")] == [button["id"] for button in buttons]
     assert len(page.find_all("table")) == 4
     assert all(f"With a TTL of {title}" in repr(explorer) for title in ("1 s", "60 s", "300 s", "1,000 s"))
+
+
+def test_reasons_are_text_whatever_a_key_is_called() -> None:
+    """A family's name is escaped in the list, and whole in plain text."""
+    (advice,) = advise(Trace.of(range(200), ["<b>:1"] * 200))
+    shown: Any = tuning_tables.reasons([advice])
+    assert "<li><b>&lt;b&gt;</b>: " in shown._repr_html_()
+    assert repr(shown).startswith("<b>: ")
 
 
 def test_a_trace_of_one_moment_has_tables() -> None:

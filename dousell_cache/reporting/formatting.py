@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-_SHARES = ("hit_rate", "in_order", "in_order_fair", "double_payments", "double_bookings", "prediction_error")
+_SHARES = ("hit_rate", "in_order", "in_order_fair", "double_payments", "double_bookings")
 _UNITS = dict.fromkeys(_SHARES, "%") | {"speedup": "×", "grants_per_second": "/s"}
 
 

@@ -35,7 +35,6 @@ _LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {
     "grants_per_second": "Grants of a contended lock",
     "in_order": "Served in order of arrival",
     "in_order_fair": "Served in order, fair=True",
-    "prediction_error": "Predicted hit rate off by, at most",
     "rejected_click_p50_ms": "Double click rejected after, P50",
 }
 _HINTS = {

@@ -47,9 +47,26 @@ def advice_table(advice: Sequence[Advice]) -> Table:
     return Table("The smallest TTL that surely does, for each key family (± : 95 % intervals)", headers, cells)
 
 
-def reason_table(advice: Sequence[Advice]) -> Table:
+@dataclass(frozen=True)
+class Reasons:
+    """Why a TTL is advised, or none is: a sentence for each key family, as a list, since sentences are wide for tables.
+
+    Args:
+        lines: family and sentence.
+    """
+
+    lines: Sequence[tuple[str, str]]
+
+    def _repr_html_(self) -> str:
+        return f"<ul>{''.join(f'<li><b>{escape(name)}</b>: {escape(why)}</li>' for name, why in self.lines)}</ul>"
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}: {why}" for name, why in self.lines)
+
+
+def reasons(advice: Sequence[Advice]) -> Reasons:
     """Show why, in a sentence for each key family."""
-    return Table("Why", ("family", "because"), [(one.family, one.reason) for one in advice])
+    return Reasons([(one.family, one.reason) for one in advice])
 
 
 def present_table(advice: Sequence[Advice]) -> Table:

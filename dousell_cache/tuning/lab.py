@@ -5,19 +5,22 @@ the reason is told instead: the prediction does not depend on it.
 """
 
 import asyncio
+import os
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
 import pandas as pd
 
-from ..dousell.site import Site
+from ..async_cache import AsyncCache
+from ..connecting import connect_async
+from ..dousell.site import cache_environment
 from ..errors import MeasurementFailed
 from ..measure.load import run_open_loop
 from ..measure.result import Result, this_host, utc_now
-from ..measure.stats import Interval
 from ..measure.workload import Schedule
 from .advice import by_reads
 from .curves import Figures, fill_times
@@ -36,7 +39,9 @@ DEMO_FILL = 0.3
 
 _EVENTS = {"quick": 1_800, "full": 21_000}
 _SECONDS = {"quick": 6.0, "full": 120.0}  # of a replay, for each TTL
+_SHORT = 300.0  # a piece that is short anyway is compressed so much all the same
 _TTLS = {"quick": (30.0, 120.0, 300.0), "full": (10.0, 30.0, 60.0, 120.0, 300.0)}
+_PATIENCE = 5.0  # seconds
 _ARMS = {"300 s": 300.0, "60 s": 60.0}
 
 
@@ -70,7 +75,7 @@ class TuneLab:
     """What was predicted, and what was measured.
 
     Args:
-        site: whose cache confirmed it.
+        cache: what confirmed it.
         plan: what it was tuned by.
         notes: what there is to know about the trace.
         tuned: the curves and the advice.
@@ -81,7 +86,7 @@ class TuneLab:
         seconds: how long it took.
     """
 
-    site: Site
+    cache: AsyncCache
     plan: TunePlan
     notes: tuple[str, ...]
     tuned: Tuned
@@ -97,10 +102,9 @@ class TuneLab:
         trace = self.tuned.trace
         lines = [f"{trace.reads:,} reads and {len(trace) - trace.reads:,} invalidations in {trace.seconds:,.0f} s."]
         lines += self.notes
-        lines += [f"{one.family}: {one.reason}" for one in self.tuned.advice]
         if self.confirmed:
             lines.append(
-                f"Replayed on {self.site.environment.name}, {self.confirmed.requests:,} requests at each of "
+                f"Replayed on {self.cache.environment.name}, {self.confirmed.requests:,} requests at each of "
                 f"{len(self.confirmed.rows)} TTLs: predictions were off by {self.confirmed.worst:.2f} points at most."
             )
         else:
@@ -111,7 +115,7 @@ class TuneLab:
     def emulated(self) -> list[str]:
         """A line for each part imitated on this machine."""
         made = [] if self.plan.trace else ["the trace is a page mix, drawn by chance"]
-        return [*filter(None, [self.site.environment.emulated]), *made, "loads are waits"]
+        return [*filter(None, [self.cache.environment.emulated]), *made, "loads are waits"]
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -122,29 +126,44 @@ class TuneLab:
     @property
     def result(self) -> Result:
         """The run as it is published."""
-        figures = {}
-        if self.confirmed:
-            requests = self.confirmed.requests * len(self.confirmed.rows)
-            figures["prediction_error"] = Interval(self.confirmed.worst / 100, samples=requests)
         return Result(
             notebook="04_tune_ttl",
-            environment=self.site.environment.name,
-            cache=self.site.environment.address,
+            environment=self.cache.environment.name,
+            cache=self.cache.environment.address,
             origin="",
             emulated=self.emulated,
             started=self.started,
             seconds=round(self.seconds, 3),
             parameters=msgspec.structs.asdict(self.plan),
-            figures=figures,
             host=this_host(),
         )
 
 
-async def tune_and_confirm(site: Site, plan: TunePlan) -> TuneLab:
-    """Tune a trace, then replay its beginning on a site's cache.
+@asynccontextmanager
+async def open_cache(environment: str) -> AsyncIterator[AsyncCache]:
+    """Open the cache of an environment, under a namespace of its own; no origin is read.
+
+    It has more patience than a site's: a reply that this machine is too busy to take in time would count as a read that
+    the cache did not answer.
 
     Args:
-        site: an open site, with patience enough for a busy machine; its origin is left alone.
+        environment: ``local``, ``vercel`` or ``dedicated``.
+
+    Raises:
+        ConfigurationError: there is no such environment, or its variables make no sense; the message names them.
+    """
+    place = await asyncio.to_thread(cache_environment, environment, os.environ)
+    async with await connect_async(
+        place, namespace=f"dousell-lab:{secrets.token_hex(4)}:", patience=_PATIENCE
+    ) as cache:
+        yield cache
+
+
+async def tune_and_confirm(cache: AsyncCache, plan: TunePlan) -> TuneLab:
+    """Tune a trace, then replay its beginning on a real cache.
+
+    Args:
+        cache: from :func:`open_cache`.
         plan: what to tune by.
 
     Raises:
@@ -156,23 +175,23 @@ async def tune_and_confirm(site: Site, plan: TunePlan) -> TuneLab:
     goal = Goal(plan.target, max_outdated=plan.max_outdated if plan.max_outdated < 1 else None)
     tuned = await asyncio.to_thread(lambda: tune(trace, goal, present=DESIGN_TTLS, fill=fill))
     piece = _beginning(trace, _EVENTS[plan.profile])
-    compress = max(1.0, piece.seconds / _SECONDS[plan.profile])
+    compress = max(1.0, piece.seconds / _SECONDS[plan.profile], min(_SHORT, piece.seconds))
     confirmed, compared, refusal = None, [], ""
     try:
-        confirmed = await replay(piece, site.cache, _TTLS[plan.profile], compress=compress, fill=fill)
-        compared = await compare(site, piece, _ARMS, compress=compress, fill=fill)
+        confirmed = await replay(piece, cache, _TTLS[plan.profile], compress=compress, fill=fill)
+        compared = await compare(cache, piece, _ARMS, compress=compress, fill=fill)
     except (MeasurementFailed, ValueError) as error:
         refusal = str(error)
-    return TuneLab(site, plan, notes, tuned, confirmed, compared, refusal, started, time.monotonic() - clock)
+    return TuneLab(cache, plan, notes, tuned, confirmed, compared, refusal, started, time.monotonic() - clock)
 
 
 async def compare(
-    site: Site, trace: Trace, arms: Mapping[str, float], *, compress: float = 1.0, fill: float | None = None
+    cache: AsyncCache, trace: Trace, arms: Mapping[str, float], *, compress: float = 1.0, fill: float | None = None
 ) -> list[Verdict]:
     """Replay a trace while an experiment has the TTLs of its busiest family, and return the verdicts.
 
     Args:
-        site: an open site.
+        cache: a real cache.
         trace: what is asked.
         arms: seconds by arm, before compression; the first is what the others are compared with.
         compress: what gaps, TTLs and loads are divided by.
@@ -180,11 +199,11 @@ async def compare(
     """
     family = by_reads(trace)[0].family_names[0]
     shorter = {name: ttl / compress for name, ttl in arms.items()}
-    experiment = AsyncExperiment(f"lab-{secrets.token_hex(4)}", shorter, site.cache, family=family, lead_in=0)
+    experiment = AsyncExperiment(f"lab-{secrets.token_hex(4)}", shorter, cache, family=family, lead_in=0)
     await experiment.start()
     try:
         schedule = Schedule.replay((trace.times - trace.times[0]) / compress)
-        await run_open_loop(schedule, _asking(site, trace, experiment, fill_times(trace, fill) / 1e6 / compress))
+        await run_open_loop(schedule, _asking(cache, trace, experiment, fill_times(trace, fill) / 1e6 / compress))
     finally:
         await experiment.close()
     try:
@@ -194,7 +213,7 @@ async def compare(
 
 
 def _asking(
-    site: Site, trace: Trace, experiment: AsyncExperiment, fills: Figures
+    cache: AsyncCache, trace: Trace, experiment: AsyncExperiment, fills: Figures
 ) -> Callable[[int], Coroutine[None, None, str]]:
     codes: list[int] = trace.key_codes.tolist()
     reads: list[bool] = (trace.operations == READ).tolist()
@@ -203,14 +222,14 @@ def _asking(
         code = codes[index]
         key = trace.key_names[code]
         if not reads[index]:
-            await site.cache.invalidate(key)
+            await cache.invalidate(key)
             return "invalidated"
 
         async def load() -> int:
             await asyncio.sleep(float(fills[code]))
             return code
 
-        await site.cache.get_or_set(key, load, ttl=max(experiment.ttl(key), 0.001))
+        await cache.get_or_set(key, load, ttl=max(experiment.ttl(key), 0.001))
         return "read"
 
     return ask
