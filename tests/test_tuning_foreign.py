@@ -15,6 +15,7 @@ from dousell_cache.tuning.formats import examine
     [
         ("time,key\n0.25,a\n1.5,b\n", {}, [0.25, 1.5]),
         ("0.25,a\n1.5,b\n", {}, [0.25, 1.5]),
+        ("time,key\n0.0,a\n10.0,b\n", {}, [0, 10]),
         ("time_ms,key\n250,a\n1500,b\n", {}, [0.25, 1.5]),
         ("key,time\n", {"unit": "s"}, None),
         ("timestamp,key\n1700000000,a\n1700000060,b\n", {}, [1_700_000_000, 1_700_000_060]),
@@ -88,5 +89,5 @@ def test_how_the_unit_was_told_is_noted(tmp_path: Path) -> None:
     """A unit that neither the caller nor the head line gave is noted."""
     path = tmp_path / "trace.csv"
     path.write_text("0.5,a\n1.5,b\n")
-    assert examine(path).notes == ("times were taken for seconds, since they have fractions",)
+    assert examine(path).notes == ("times were taken for seconds, since they have a decimal point",)
     assert examine(path, unit="s").notes == ()

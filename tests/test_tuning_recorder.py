@@ -139,6 +139,21 @@ def test_a_disk_that_fails_reaches_nobody(tmp_path: Path, caplog: pytest.LogCapt
     assert (trace.reads, notes) == (1, ("3 events are missing: the disk failed, or was too slow",))
 
 
+def test_a_family_function_that_raises_reaches_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the site's own function cannot name is counted as lost and logged; a caller notices nothing."""
+
+    def number(key: str) -> str:
+        return str(int(key.partition(":")[2]))
+
+    with Recorder(tmp_path, family=number) as recorder:
+        recorder(Read("detail:7", "hit", 0.0, 0.0, 1))
+        recorder.flush()
+        recorder(Read("detail:seven", "hit", 0.0, 0.0, 1))
+    assert recorder.recorded == Recorded(events=1, lost=1, failures=1)
+    assert "invalid literal for int()" in caplog.text
+    assert examine(tmp_path).notes == ("1 events are missing: the disk failed, or was too slow",)
+
+
 def test_too_many_events_are_counted_as_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has no room to wait is not recorded, and the recording says how much that was."""
     monkeypatch.setattr("dousell_cache.tuning.recorder._MOST_WAITING", 2)
@@ -206,9 +221,10 @@ Recorder({str(tmp_path)!r})(Read("a:1", "hit", 0.0, 0.0, 1))
     assert (names(tmp_path), read_trace(tmp_path).reads) == ([".csv"], 1)
 
 
-def test_the_recorder_loads_no_laboratory() -> None:
-    """A process that records CSV loads neither NumPy nor pandas nor pyarrow."""
-    script = "import dousell_cache.tuning.recorder, sys, json; print(json.dumps(list(sys.modules)))"
+@pytest.mark.parametrize("module", ["recorder", "experiment"])
+def test_what_runs_on_the_site_loads_no_laboratory(module: str) -> None:
+    """A process that records CSV, or serves an experiment, loads neither NumPy nor pandas nor pyarrow."""
+    script = f"import dousell_cache.tuning.{module}, sys, json; print(json.dumps(list(sys.modules)))"
     loaded = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
     assert {"numpy", "pandas", "pyarrow"} & set(loaded) == set()
 

@@ -87,8 +87,8 @@ class _Experiment:
         self._is_known = False
         self._stopped: dict[str, str] = {}
         self._elsewhere: Table = {}
-        self._begin_anew()
         self._unsubscribe: Callable[[], None] | None = None
+        self._begin_anew()
 
     def arm(self, key: str) -> str:
         """Return the arm that a key is in: always the same one, in every process."""
@@ -153,7 +153,7 @@ class _Experiment:
         self._places: dict[str, Place] = {}
 
     async def _exchange(self) -> None:
-        """Tell this process's sums and learn everybody's; two commands, two more the first time.
+        """Learn everybody's sums and tell this process's; two commands, two more the first time.
 
         Raises:
             CacheUnavailable: no server answered; the sums are told the next time.
@@ -163,15 +163,15 @@ class _Experiment:
         if not self._is_known:
             await send("HSETNX", self._key, "design", str(self.design))
             await send("HSETNX", self._key, "started", repr(self._started or self._clock()))
-        with self._lock:
-            mine = _encoded(self._sums)
-        await send("HSET", self._key, self._process, mine)
         told: Any = await send("HGETALL", self._key)
         words = {told[at].decode(): told[at + 1].decode() for at in range(0, len(told), 2)}
         self._is_known = "design" in words
         if not self._is_known:  # the server lost it: the next exchange tells all of it once more
             return
         self._learn(words)
+        with self._lock:
+            mine = _encoded(self._sums)
+        await send("HSET", self._key, self._process, mine)
         for arm, reason in tripped(self._table(), self._names, self._guardrails).items():
             if arm not in self._stopped:
                 logger.warning("experiment %s: arm %s was stopped: %s", self.design.name, arm, reason)
@@ -180,10 +180,8 @@ class _Experiment:
 
     def _learn(self, told: Mapping[str, str]) -> None:
         if told["design"] != str(self.design):
-            design = told["design"]
-            message = (
-                f"experiment {self.design.name!r} runs already, as {design}: take another name, or forget that one"
-            )
+            name, design = self.design.name, told["design"]
+            message = f"experiment {name!r} runs already, as {design}: take another name, or forget that one"
             raise ConfigurationError(message)
         self._started = float(told["started"])
         self._stopped = {name[8:]: reason for name, reason in told.items() if name.startswith("stopped:")}
@@ -226,9 +224,7 @@ class Experiment(_Experiment):
         except CacheUnavailable as error:
             self._could_not_exchange(error)
         self._unsubscribe = self._cache.subscribe(self._observe)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dousell-cache experiment", daemon=True)
-        self._thread.start()
+        self._start_thread()
 
     def sync(self) -> None:
         """Exchange sums now.
@@ -251,6 +247,16 @@ class Experiment(_Experiment):
     def forget(self) -> None:
         """Delete the experiment's state: of every process, for ever."""
         run_blocking(self._forget())
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        if self._unsubscribe:  # in a forked child, whose parent's thread is not there
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dousell-cache experiment", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):

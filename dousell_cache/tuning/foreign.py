@@ -18,7 +18,14 @@ WITHDRAWALS = frozenset(
 )
 """What ``op`` may say: a foreign ``set`` is a change of the data, since the fill that follows a miss is no request."""
 
-_UNIT_OF = {"time_s": "s", "timestamp_s": "s", "seconds": "s", "time_ms": "ms", "timestamp_ms": "ms", "ms": "ms"}
+_UNIT_OF: dict[str, Unit] = {
+    "time_s": "s",
+    "timestamp_s": "s",
+    "seconds": "s",
+    "time_ms": "ms",
+    "timestamp_ms": "ms",
+    "ms": "ms",
+}
 _NAMES = {"time", "timestamp", "key", "op", *_UNIT_OF}
 _EPOCH = (0.9e9, 4e9)  # seconds since 1970: from 1998 to 2096
 _SHOWN = 40
@@ -41,11 +48,12 @@ def read_foreign(path: Path, unit: Unit | None, *, sort: bool) -> Reading:
     columns = [name.strip() for name in first] if has_head else _columns(len(first))
     rows = _rows(path, columns, has_head=has_head)
     above = 2 if has_head else 1
-    times = _times(path, rows, columns, above)
+    name = _time_column(path, columns)
+    times = _times(path, rows[name], above)
     if not len(times):
         message = f"{path} has no event in it"
         raise ValueError(message)
-    told, note = (unit, "") if unit else _unit(path, columns, times)
+    told, note = (unit, "") if unit else _unit(path, name, rows[name], times)
     seconds = _checked(path, times, told, above, sort=sort)
     operations = _operations(path, rows, above)
     trace = Trace.of(seconds, rows["key"].to_numpy(), operations, sort=sort)
@@ -74,12 +82,15 @@ def _rows(path: Path, columns: list[str], *, has_head: bool) -> pd.DataFrame:
     return rows
 
 
-def _times(path: Path, rows: pd.DataFrame, columns: list[str], above: int) -> NDArray[np.float64]:
+def _time_column(path: Path, columns: list[str]) -> str:
     name = next((name for name in columns if name in _NAMES - {"key", "op"}), None)
     if name is None:
         message = f"{path} has no column named time, time_s or time_ms"
         raise ValueError(message)
-    text = rows[name]
+    return name
+
+
+def _times(path: Path, text: "pd.Series[str]", above: int) -> NDArray[np.float64]:
     times = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
     _refuse(path, ~np.isfinite(times), text, above, "has no time that is a number")
     _refuse(path, times < 0, text, above, "has a negative time")
@@ -87,11 +98,10 @@ def _times(path: Path, rows: pd.DataFrame, columns: list[str], above: int) -> ND
     return times
 
 
-def _unit(path: Path, columns: list[str], times: NDArray[np.float64]) -> tuple[Unit, str]:
+def _unit(path: Path, name: str, text: "pd.Series[str]", times: NDArray[np.float64]) -> tuple[Unit, str]:
     """Return the unit that times can only have, and how that is known."""
-    for name in columns:
-        if name in _UNIT_OF:
-            return _UNIT_OF[name], ""  # type: ignore[return-value]  # its values are the literals
+    if name in _UNIT_OF:
+        return _UNIT_OF[name], ""
     low, high = times.min(), times.max()
     if low == high:
         return "s", ""  # whatever it is, nothing happened before or after
@@ -102,8 +112,8 @@ def _unit(path: Path, columns: list[str], times: NDArray[np.float64]) -> tuple[U
     if low < _EPOCH[1] < high:
         message = f"{path} has times in seconds and in milliseconds, {low:.0f} and {high:.0f}: give all in one unit"
         raise ValueError(message)
-    if high < _EPOCH[0] and np.any(times != np.floor(times)):
-        return "s", "times were taken for seconds, since they have fractions"
+    if high < _EPOCH[0] and text.str.contains(".", regex=False).any():
+        return "s", "times were taken for seconds, since they have a decimal point"
     message = (
         f"the times of {path}, {low:g} to {high:g}, may be seconds or milliseconds: give the unit, or name the column "
         "time_s or time_ms"

@@ -122,6 +122,7 @@ class Recorder:
             thread.join()
         with self._writing:
             self._write(len(self._waiting))
+            self._write(0)  # that something is missing, if that failed
             self._guarded(self._files.finish)
         atexit.unregister(self.close)
 
@@ -163,15 +164,11 @@ class Recorder:
 
     def _write(self, count: int) -> None:
         """Write so many of the events that wait."""
-        since = time.time() - time.monotonic()  # the wall clock may be set, between two events it may not
         events = [self._waiting.popleft() for _ in range(count)]
         if not events and not self._unsaid:
             return
         unsaid = self._unsaid
-        rows: list[Row] = [row for at, event in events for row in self._rows.of(since + at, event)]
-        if unsaid:
-            rows.append(self._rows.lost(time.time(), unsaid))
-        if self._guarded(lambda: self._files.append(_as_text(rows))):
+        if self._guarded(lambda: self._files.append(self._text(events, unsaid))):
             self._events += len(events)
             with self._counting:
                 self._unsaid -= unsaid
@@ -179,6 +176,15 @@ class Recorder:
             with self._counting:
                 self._lost += len(events)
                 self._unsaid += len(events)
+
+    def _text(self, events: list[tuple[float, Event]], unsaid: int) -> bytes:
+        since = time.time() - time.monotonic()  # the wall clock may be set, between two events it may not
+        rows: list[Row] = [row for at, event in events for row in self._rows.of(since + at, event)]
+        if unsaid:
+            rows.append(self._rows.lost(time.time(), unsaid))
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode()
 
     def _guarded(self, act: Callable[[], None]) -> bool:
         """Do something with the disk and return whether it went well; the first failure in a row is logged."""
@@ -192,12 +198,6 @@ class Recorder:
             return False
         self._is_failing = False
         return True
-
-
-def _as_text(rows: list[Row]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _secret(given: str | bytes | None) -> bytes:

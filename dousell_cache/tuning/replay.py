@@ -236,9 +236,11 @@ def _late_ms(result: LoadResult) -> float:
 
 
 def _doubt(trace: Trace, ttl: float, late: float, fill: float | None) -> float:
-    """Return by how many points the hit rate differs between a TTL that is so much shorter, and one so much longer."""
+    """Return by how many points the hit rate may be moved: by TTLs, or by loads, that are off by so many seconds."""
     low, high = curve(trace, [max(ttl - late, 0.001), ttl + late], fill=fill).hit_rate
-    return float(high - low) * 50
+    usual = float(np.median(fill_times(trace, fill))) / 1e6
+    as_told, slower = (float(curve(trace, [ttl], fill=one).hit_rate[0]) for one in (usual, usual + late))
+    return max(float(high - low) * 50, abs(as_told - slower) * 100)
 
 
 def _check(row: Confirmed, result: LoadResult, compress: float) -> None:
