@@ -1,5 +1,6 @@
 """A trace tuned and confirmed on a real cache, and what is told when the machine confirms nothing."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import pytest
 
 from dousell_cache import connect_async
 from dousell_cache.reporting.tuning_tables import confirmation_table, experiment_table
-from dousell_cache.tuning import lab
+from dousell_cache.tuning import lab, replay
 from dousell_cache.tuning.lab import TuneLab, TunePlan, tune_and_confirm
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ async def run(valkey: "FreeValkey", plan: TunePlan) -> TuneLab:
 
 async def test_the_page_mix_is_confirmed(free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch) -> None:
     """The beginning of the trace is replayed on the real cache beside its prediction, and an A/B is told."""
-    monkeypatch.setitem(lab._TTLS, "quick", (86_400.0,))  # however late the machine is, it does not matter
+    monkeypatch.setattr(replay, "MOST_DOUBT", math.inf)  # however late this machine is
+    monkeypatch.setitem(lab._TTLS, "quick", (86_400.0,))
     monkeypatch.setitem(lab._EVENTS, "quick", 300)
     monkeypatch.setitem(lab._SECONDS, "quick", 2.0)
     told = await run(free_valkey, TunePlan(hours=0.5))
