@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dousell_cache.tuning.arms import Sums, Table, place
+from dousell_cache.tuning.arms import Phase, Sums, Table, place
 from dousell_cache.tuning.evidence import bounds, difference
 
 LOOKS = 20
@@ -37,7 +37,7 @@ def site(keys: int, skew: float, rate: float, seconds: float, lead_in: float, tt
     times = np.sort(generator.uniform(0, end, generator.poisson(rate * end))).tolist()
     asked = generator.choice(keys, size=len(times), p=weights / weights.sum()).tolist()
     places = [place(f"detail:{key}", f"experiment {seed}", 2) for key in range(keys)]
-    until, counts = [0.0] * keys, dict[tuple[str, int, int], list[int]]()
+    until, counts = [0.0] * keys, dict[tuple[Phase, int, int], list[int]]()
     due = lead_in + settle + seconds / LOOKS
     for at, key in zip(times, asked, strict=True):
         arm, cluster = places[key]
@@ -55,7 +55,7 @@ def site(keys: int, skew: float, rate: float, seconds: float, lead_in: float, tt
     yield table(counts)
 
 
-def table(counts: dict[tuple[str, int, int], list[int]]) -> Table:
+def table(counts: dict[tuple[Phase, int, int], list[int]]) -> Table:
     """Return counts as an experiment keeps them."""
     return {key: Sums(reads, hits, 0, reads - hits) for key, (reads, hits) in counts.items()}
 

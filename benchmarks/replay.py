@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from dousell_cache import AsyncCache, connect_async
-from dousell_cache.environments import rest
+from dousell_cache.environments import Environment, rest
 from dousell_cache.errors import MeasurementFailed
 from dousell_cache.local import cloud
 from dousell_cache.measure.workload import Schedule, zipf_ranks
@@ -55,7 +55,10 @@ async def run(options: argparse.Namespace) -> bool:
     """Replay over each way that was asked for, and tell whether all were within a point."""
     worst, asked = [], trace(options.requests, options.keys)
     with cloud() as servers:
-        places = {"tcp": servers.valkey_url, "rest": rest(servers.upstash_url, servers.upstash_token)}
+        places: dict[str, str | Environment] = {
+            "tcp": servers.valkey_url,
+            "rest": rest(servers.upstash_url, servers.upstash_token),
+        }
         for over in options.over.split(","):
             async with await connect_async(places[over], namespace="bench:", patience=20, breaker=False) as cache:
                 worst.append(await replay_over(over, cache, asked, options.compress))

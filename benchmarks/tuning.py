@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def speed() -> None:
     for name, trace in million.items():
         print(f"  {name:<58}{_best(partial(curve, trace, TTLS)):6.2f}")
     changing = zipf(10**6, 10_000, 1.0, 100, changes=0.02)
-    ways = {
+    ways: dict[str, tuple[Trace, dict[str, Any]]] = {
         "loads of 0.3 s": (million["10,000 keys, Zipf 1.0"], {"fill": 0.3}),
         "2 % invalidations": (changing, {}),
         "2 % invalidations, loads of 0.3 s": (changing, {"fill": 0.3}),
