@@ -13,7 +13,6 @@ What they cover, in percent of 2,000 simulations of 95 % intervals (``python -m 
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -54,17 +53,22 @@ def clustered_share(parts: Sequence[Part]) -> Interval:
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), reads)
 
 
-def clustered_quantile(parts: Sequence[Mapping[int, int]], percent: float) -> Interval | None:
-    """Return a percentile in milliseconds, without ends below five clusters; None if nothing was counted.
+def clustered_quantiles(parts: Sequence[Mapping[int, int]], *percents: float) -> list[Interval | None]:
+    """Return percentiles in milliseconds, without ends below five clusters; None if nothing was counted.
 
     Args:
         parts: a histogram for each cluster.
-        percent: more than 0, at most 100.
+        percents: each more than 0, at most 100.
     """
-    merged = sum((Counter(part) for part in parts), Counter[int]())
-    count = merged.total()
-    if not count:
-        return None
+    merged: dict[int, int] = {}
+    for part in parts:
+        for place, n in part.items():
+            merged[place] = merged.get(place, 0) + n
+    return [_quantile(parts, merged, percent) if merged else None for percent in percents]
+
+
+def _quantile(parts: Sequence[Mapping[int, int]], merged: Mapping[int, int], percent: float) -> Interval:
+    count = sum(merged.values())
     value = quantile(merged, percent)
     last = bucket(value)
     shares = [Part(sum(n for place, n in part.items() if place <= last), sum(part.values())) for part in parts]

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ from .application import (
     since,
     staleness_figures,
 )
-from .counts import Field, Hours, accumulated, gathered
+from .counts import Field, Hours, accumulated, gathered, merge
 from .deltas import delta
 from .figures import Alert, Lookups, Sample, ServerFigures
 from .reconciling import reconcile
@@ -62,15 +62,23 @@ class Totals:
     def __init__(self) -> None:
         self._past = Counter[Field]()
         self._hours: dict[str, Counter[Field]] = {}
+        self._seen: dict[str, Mapping[str, int]] = {}
 
     def see(self, hours: Hours) -> Counter[Field]:
         """Return the sums so far; they only grow, also when a server lost what it had."""
-        now = {name: accumulated({name: fields}) for name, fields in hours.items()}
+        now = {
+            name: self._hours[name] if self._seen.get(name) is fields else accumulated({name: fields})
+            for name, fields in hours.items()
+        }
+        self._seen = dict(hours)
         for name, counts in self._hours.items():
             if not counts <= now.get(name, Counter()):
                 self._past += counts
         self._hours = now
-        return sum(now.values(), Counter[Field]()) + self._past
+        sums = Counter(self._past)
+        for counts in now.values():
+            merge(sums, counts)
+        return sums
 
 
 class Monitor:
@@ -196,4 +204,4 @@ class Monitor:
     def _count(self, command: tuple[Argument, ...], reply: Reply) -> None:
         found = looked_up(command, reply)
         if found:
-            self._own += Lookups(found.found, found.absent)
+            self._own += Lookups(*found[1:])
