@@ -165,7 +165,7 @@ def test_what_was_flushed_between_two_rare_looks_is_not_missed(free_valkey: "Fre
     run_blocking(client.send("HSET", name, "local:absent.reads:00:", 40, "local:miss:00:a", 40))
     client.close()
     with looking(place, namespace=namespace) as monitor:
-        monitor.resume(msgspec.structs.replace(memory, first=long_ago, last=long_ago))
+        monitor.resume(msgspec.structs.replace(memory, first=long_ago, middle=long_ago, last=long_ago))
         sample = monitor.look()
     assert sample.reconciliation
     assert (sample.reconciliation.unexplained, sample.reconciliation.points) == (0, 0.0)

@@ -34,7 +34,8 @@ class Memory(msgspec.Struct, frozen=True):
     """What a monitor of one environment remembers.
 
     Args:
-        first: the look that the reconciliation began with.
+        first: the look that the reconciliation begins with.
+        middle: the one that it will begin with when that is too long ago.
         last: the look before the next one.
         own: what the monitor has looked up in all.
         past: sums of hours that have left its window.
@@ -42,6 +43,7 @@ class Memory(msgspec.Struct, frozen=True):
     """
 
     first: Look
+    middle: Look
     last: Look
     own: Lookups
     past: dict[str, int]

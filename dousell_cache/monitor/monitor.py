@@ -114,6 +114,7 @@ class Monitor:
         self._hours: dict[str, dict[str, int]] = {}
         self._totals, self._sums = Totals[Field](lambda field: field), Totals(compared_figure)
         self._first: Look | None = None
+        self._middle: Look | None = None
         self._last: Look | None = None
         self.totals = Counter[Field]()
         """What was flushed since the monitor began, hours of its first look included: it only grows."""
@@ -137,16 +138,17 @@ class Monitor:
     @property
     def memory(self) -> Memory | None:
         """What it would need to go on from here in another process; None before its first look."""
-        if self._first is None or self._last is None:
+        if self._first is None or self._middle is None or self._last is None:
             return None
         hours = {name: dict(counts) for name, counts in self._sums.hours.items()}
-        return Memory(self._first, self._last, self._own, dict(self._sums.past), hours)
+        return Memory(self._first, self._middle, self._last, self._own, dict(self._sums.past), hours)
 
     def resume(self, memory: Memory) -> None:
         """Go on from where another process was; after a week, when figures are gone, begin anew."""
         if time.time() - memory.last.at > MOST_HOURS * 3600:
             return
-        self._first, self._last, self._own = memory.first, memory.last, memory.own
+        self._first, self._middle, self._last = memory.first, memory.middle, memory.last
+        self._own = memory.own
         self._sums.past = Counter(memory.past)
         self._sums.hours = {name: Counter(counts) for name, counts in memory.hours.items()}
 
@@ -183,8 +185,7 @@ class Monitor:
         own = Lookups(look.own.found - first.own.found, look.own.absent - first.own.absent)
         moved = {figure: count - first.sums.get(figure, 0) for figure, count in look.sums.items()}
         compared = reconcile(window, moved, own) if last else None
-        self._last = look
-        self._first = look if window.gaps else first  # after a gap, what can be compared begins anew
+        self._move_on(first, look, anew=bool(window.gaps))
         return msgspec.structs.replace(
             self._blank(now),
             server=look.server,
@@ -195,6 +196,18 @@ class Monitor:
             reconciliation=compared,
             staleness=tuple(staleness_figures(counts)),
         )
+
+    def _move_on(self, first: Look, look: Look, *, anew: bool) -> None:
+        """Begin the comparison anew after a gap; else let it begin half a window later once it is a window long."""
+        self._last = look
+        middle = self._middle or first
+        if anew:
+            first = middle = look
+        elif look.at - first.at >= self._window * 3600:
+            first, middle = middle, look
+        elif middle is first and look.at - first.at >= self._window * 1800:
+            middle = look
+        self._first, self._middle = first, middle
 
     def _blank(self, now: float) -> Sample:
         environment = self._place.environment

@@ -11,6 +11,9 @@ from .counts import Field
 from .figures import MOST_POINTS, Lookups, Reconciliation, ServerDelta
 
 CAUSES = ("reads", "loads", "locks", "others")
+SETTLED_SECONDS = 300.0
+"""Below, what processes have not flushed yet, ten seconds of it, may well be another mix of hits and misses."""
+
 _NEEDED = {"hit", "near"} | {f"{end}.{cause}" for end in ("found", "absent") for cause in CAUSES}
 _FEW = 0.02  # of the server's lookups: so many may be on their way in flushes
 
@@ -49,12 +52,13 @@ def reconcile(server: ServerDelta, moved: Mapping[str, int], own: Lookups) -> Re
         unexplained=counted.total - whole.total,
         points=points,
         cause=_cause(server, counted, whole, points),
+        settled=server.seconds >= SETTLED_SECONDS,
         gaps=server.gaps,
     )
 
 
 def _cause(server: ServerDelta, counted: Lookups, expected: Lookups, points: float | None) -> str:
-    if points is None or abs(points) <= MOST_POINTS:
+    if points is None or abs(points) <= MOST_POINTS or server.seconds < SETTLED_SECONDS:
         return ""
     unexplained = counted.total - expected.total
     if server.gaps:
