@@ -47,16 +47,17 @@ def recording(url: str) -> Iterator[str]:
     events = [Read(f"detail:{number}", "hit", number / 1e6, 0.0, 1) for number in range(1000)]
     alone = [_microseconds(lambda: list(map(recorder, events))) / len(events) for _ in range(ROUNDS * 4)]
     yield f"one event recorded: {statistics.median(alone):.2f} µs"
-    plain, recorded = list[float](), list[float]()
-    with _cache(url, figures=False) as without, _cache(url, figures=True) as with_them:
-        for _ in range(ROUNDS):  # in turn, so that what the machine does meanwhile falls on both
-            plain.append(_per_hit(without))
-            recorded.append(_per_hit(with_them))
-    more = [b - a for a, b in zip(plain, recorded, strict=True)]
-    yield (
-        f"a hit over TCP: {statistics.median(plain):.1f} µs, recorded {statistics.median(recorded):.1f} µs, "
-        f"{statistics.median(more):+.1f} µs ({min(more):+.1f} to {max(more):+.1f}, {ROUNDS} rounds of {READS})"
-    )
+    for what, near in (("over TCP", None), ("near", (100, 600.0))):
+        plain, recorded = list[float](), list[float]()
+        with _cache(url, figures=False, near=near) as without, _cache(url, figures=True, near=near) as with_them:
+            for _ in range(ROUNDS):  # in turn, so that what the machine does meanwhile falls on both
+                plain.append(_per_hit(without))
+                recorded.append(_per_hit(with_them))
+        more = [b - a for a, b in zip(plain, recorded, strict=True)]
+        yield (
+            f"a hit {what}: {statistics.median(plain):.1f} µs, recorded {statistics.median(recorded):.1f} µs, "
+            f"{statistics.median(more):+.1f} µs ({min(more):+.1f} to {max(more):+.1f}, {ROUNDS} rounds of {READS})"
+        )
 
 
 def flush(url: str) -> Iterator[str]:
@@ -152,8 +153,8 @@ def _recorder(cache: Cache) -> Recorder:
     return cache.recorder
 
 
-def _cache(url: str, *, figures: bool) -> Cache:
-    return connect(url, namespace=f"bench-{uuid4().hex}:", ttl=600, patience=5, figures=figures)
+def _cache(url: str, *, figures: bool, near: tuple[int, float] | None = None) -> Cache:
+    return connect(url, namespace=f"bench-{uuid4().hex}:", ttl=600, patience=5, figures=figures, near=near)
 
 
 def _per_hit(cache: Cache) -> float:

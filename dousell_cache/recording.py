@@ -97,6 +97,8 @@ class Recorder:
         self._opened: float | None = None
         self._due = self._now() + EVERY_SECONDS
         self._last_flush = -math.inf
+        self.refused = False
+        """Whether a server has refused what was sent."""
 
     def __call__(self, event: Event) -> None:
         """Record one event."""
