@@ -29,8 +29,8 @@ from .trace import READ, Trace
 SHORTEST_TTL = 0.02
 """Seconds of a compressed TTL: below, an expiry by whole milliseconds is too coarse for it."""
 
-MOST_DOUBT = 0.5
-"""Points by which a machine's lateness may move the hit rate: half of what a prediction may be off."""
+MOST_DOUBT = 1.0
+"""Points by which a machine's lateness may move the hit rate: as much as a prediction may be off."""
 
 _UNSERVED = 0.001  # share of reads that the cache may fail to serve before a replay says nothing
 _BATCH = 500  # keys deleted in one command
