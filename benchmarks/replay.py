@@ -19,7 +19,6 @@ from dousell_cache.measure.workload import Schedule, zipf_ranks
 from dousell_cache.tuning.replay import replay
 from dousell_cache.tuning.trace import INVALIDATE, READ, Trace
 
-TTLS = (5.0, 10.0, 30.0, 60.0, 120.0)
 RATE, SKEW, CHANGES, FILL = 50.0, 0.9, 0.01, 0.3
 
 
@@ -31,12 +30,12 @@ def trace(requests: int, count: int, seed: int = 7) -> Trace:
     return Trace.of(times, [f"detail:{key}" for key in keys.tolist()], np.where(changed, INVALIDATE, READ))
 
 
-async def replay_over(over: str, cache: AsyncCache, asked: Trace, compress: float) -> float:
+async def replay_over(over: str, cache: AsyncCache, asked: Trace, options: argparse.Namespace) -> float:
     """Replay, print a row for each TTL, and return the worst distance in points."""
     worst = 0.0
-    for ttl in TTLS:
+    for ttl in map(float, options.ttls.split(",")):
         try:
-            (row,) = (await replay(asked, cache, [ttl], compress=compress, fill=FILL)).rows
+            (row,) = (await replay(asked, cache, [ttl], compress=options.compress, fill=FILL)).rows
         except MeasurementFailed as reason:
             sys.stdout.write(f"{over} | {ttl:g} s | refused: {reason}\n")
             sys.stdout.flush()
@@ -61,7 +60,7 @@ async def run(options: argparse.Namespace) -> bool:
         }
         for over in options.over.split(","):
             async with await connect_async(places[over], namespace="bench:", patience=20, breaker=False) as cache:
-                worst.append(await replay_over(over, cache, asked, options.compress))
+                worst.append(await replay_over(over, cache, asked, options))
     return max(worst) <= 1.0
 
 
@@ -69,6 +68,7 @@ def main() -> int:
     """Replay and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__.partition("\n")[0])
     parser.add_argument("--requests", type=int, default=20_000, help="events for each TTL (20,000)")
+    parser.add_argument("--ttls", default="5,10,30,60,120", help="seconds with commas between (5,10,30,60,120)")
     parser.add_argument("--keys", type=int, default=2_000, help="how many keys there are (2,000)")
     parser.add_argument("--compress", type=float, default=10.0, help="what time is divided by (10)")
     parser.add_argument("--over", default="tcp,rest", help="tcp, rest, or both with a comma between")

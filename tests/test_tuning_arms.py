@@ -29,6 +29,7 @@ def test_arms_and_groups_are_of_equal_size() -> None:
     [
         (Read("a", "hit", 0.0, 0.0, 1), Sums(reads=1, hits=1)),
         (Read("a", "miss", 0.3, 0.3, 3), Sums(reads=1, loads=1)),
+        (Read("a", "miss", 0.001, 0.0, 1), Sums(reads=1)),
         (Read("a", "coalesced", 0.3, 0.0, 3), Sums(reads=1)),
         (Read("a", "stale", 0.0, 0.0, 1), Sums(reads=1, stale=1)),
         (Read("a", "stale", 0.3, 0.3, 3, failure="OSError"), Sums(reads=1, stale=1, loads=1, errors=1)),

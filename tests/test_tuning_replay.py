@@ -10,7 +10,7 @@ from dousell_cache import AsyncCache, connect_async
 from dousell_cache.environments import rest
 from dousell_cache.errors import MeasurementFailed
 from dousell_cache.local import Cloud
-from dousell_cache.tuning.replay import MOST_DOUBT, replay
+from dousell_cache.tuning.replay import MOST_DOUBT, _doubt, replay
 from dousell_cache.tuning.trace import INVALIDATE, READ, Trace
 
 if TYPE_CHECKING:
@@ -58,12 +58,20 @@ async def test_nothing_is_left_behind(cache: AsyncCache) -> None:
 
 
 async def test_a_machine_too_late_is_refused(cache: AsyncCache) -> None:
-    """Where lateness would move the hit rate by more than half a point, the replay says so instead of a figure."""
+    """Where lateness would move the hit rate by more than a point, the replay says so instead of a figure."""
     steps = np.repeat(np.arange(10) * 0.05, 3)  # every read comes about one TTL after the one before it
     tight = Trace.of(steps, ["a", "b", "c"] * 10)
     with pytest.raises(MeasurementFailed, match=r"this machine was [0-9.]+ ms late, which is .* compress less"):
         await replay(tight, cache, [0.0500], compress=1.0)
-    assert MOST_DOUBT == 0.5
+    assert MOST_DOUBT == 1.0
+
+
+def test_what_lateness_could_do_is_computed_from_the_curve() -> None:
+    """Doubt is what a TTL or a load that is off would change: nothing far from every gap, half of the hits at one."""
+    pairs = Trace.of([0.0, 1.0, 100.0, 101.0], ["a", "a", "b", "b"])
+    assert _doubt(pairs, 10.0, late=0.5, slower=0.5, fill=0.1) == 0
+    assert _doubt(pairs, 1.0, late=0.5, slower=0.0, fill=0.1) == 25
+    assert _doubt(pairs, 10.0, late=0.5, slower=1.5, fill=0.1) == 50
 
 
 async def test_a_cache_that_does_not_serve_is_refused(free_valkey: "FreeValkey") -> None:

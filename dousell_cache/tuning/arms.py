@@ -54,7 +54,6 @@ class Sums(NamedTuple):
 
 
 NOTHING = Sums()
-_LOADED = frozenset({"miss", "refused", "bypass", "error"})
 
 
 def sums_of(event: Event) -> Sums:
@@ -64,7 +63,7 @@ def sums_of(event: Event) -> Sums:
     if not isinstance(event, Read):
         return NOTHING
     failed = bool(event.failure)
-    loaded = event.outcome in _LOADED or event.load_seconds > 0
+    loaded = event.load_seconds > 0  # a read without a loader misses too, and asks no origin
     return Sums(1, event.outcome == "hit", event.outcome == "stale", loaded, failed)
 
 

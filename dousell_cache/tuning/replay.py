@@ -29,8 +29,8 @@ from .trace import READ, Trace
 SHORTEST_TTL = 0.02
 """Seconds of a compressed TTL: below, an expiry by whole milliseconds is too coarse for it."""
 
-MOST_DOUBT = 0.5
-"""Points by which a machine's lateness may move the hit rate: half of what a prediction may be off."""
+MOST_DOUBT = 1.0
+"""Points by which a machine's lateness may move the hit rate: as much as a prediction may be off."""
 
 _UNSERVED = 0.001  # share of reads that the cache may fail to serve before a replay says nothing
 _BATCH = 500  # keys deleted in one command
@@ -147,7 +147,7 @@ async def replay(
         told = _told(progress, done, len(ttls) * len(trace))
         result = await replayer.run(ttl / compress, told)
         late_ms = _late_ms(result)
-        doubt = _doubt(trace, ttl, late_ms / 1000 * compress, fill)
+        doubt = _doubt(trace, ttl, late_ms / 1000 * compress, replayer.slower(result) * compress, fill)
         hits = np.array([outcome == "hit" for outcome in result.outcomes])[replayer.is_read]
         rows.append(
             Confirmed(
@@ -201,6 +201,14 @@ class _Replayer:
                 for first in range(0, len(names), _BATCH):
                     await self._cache.invalidate(*names[first : first + _BATCH])
 
+    def slower(self, result: LoadResult) -> float:
+        """Return by how many compressed seconds loads took longer than they should, on average: by their commands."""
+        loaded = np.array([outcome == "miss" for outcome in result.outcomes])
+        if not loaded.any():
+            return 0.0
+        meant = np.array(self._fills)[np.array(self._codes)[loaded]]
+        return max(0.0, float((result.service_ms[loaded] / 1000 - meant).mean()))
+
     def _operation(self, names: list[str], ttl: float) -> Callable[[int], "asyncio.Future[str]"]:
         async def request(index: int) -> str:
             code = self._codes[index]
@@ -235,12 +243,20 @@ def _late_ms(result: LoadResult) -> float:
     return float(result.lag_ms.mean()) + command + _RESOLUTION_MS
 
 
-def _doubt(trace: Trace, ttl: float, late: float, fill: float | None) -> float:
-    """Return by how many points the hit rate may be moved: by TTLs, or by loads, that are off by so many seconds."""
+def _doubt(trace: Trace, ttl: float, late: float, slower: float, fill: float | None) -> float:
+    """Return by how many points the hit rate may be moved: by TTLs that are off, and loads that take longer.
+
+    Args:
+        trace: what was asked.
+        ttl: seconds.
+        late: seconds by which a read may be off.
+        slower: seconds by which loads took longer than they should: who asks meanwhile waits, and is no hit.
+        fill: as for :func:`replay`.
+    """
     low, high = curve(trace, [max(ttl - late, 0.001), ttl + late], fill=fill).hit_rate
     usual = float(np.median(fill_times(trace, fill))) / 1e6
-    as_told, slower = (float(curve(trace, [ttl], fill=one).hit_rate[0]) for one in (usual, usual + late))
-    return max(float(high - low) * 50, abs(as_told - slower) * 100)
+    as_told, as_was = (float(curve(trace, [ttl], fill=one).hit_rate[0]) for one in (usual, usual + slower))
+    return float(high - low) * 50 + abs(as_told - as_was) * 100
 
 
 def _check(row: Confirmed, result: LoadResult, compress: float) -> None:
