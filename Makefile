@@ -56,8 +56,9 @@ report: setup ## measure the cache in two environments and write reports/<run id
 	  find "$(OUT)" -name index.html 2>/dev/null | grep -qvxFf .venv/.pages \
 	    || { echo 'make report: no report was written' >&2; exit 1; }
 
+# A file at a time on each core, up to four: more would share what each of them starts among too few tests.
 test: setup ## run the tests
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # What takes too long for every change: a hundred stampedes, ten thousand histories, eighty thousand payments under
 # kills and pauses, the price of every fault.

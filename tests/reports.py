@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 
-from dousell_cache.measure.kpis import KPIS, judge
+from dousell_cache.measure.kpis import KPIS, alerts, judge
 from dousell_cache.measure.result import Host, LatencyRow, Result
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting.record import (
@@ -17,7 +17,10 @@ from dousell_cache.reporting.record import (
     NotebookRecord,
     Results,
     Run,
+    RunStatus,
+    State,
     Status,
+    encode,
     environment_verdict,
     run_verdict,
 )
@@ -108,6 +111,7 @@ def measured(figures: Mapping[str, Interval], *, emulated: Sequence[str] = ()) -
         figures=result.figures,
         samples=2040,
         notebooks=notebooks,
+        alerts=alerts(result.verdicts),
     )
 
 
@@ -123,6 +127,24 @@ def failed(status: Status, reason: str) -> EnvironmentRecord:
         samples=0,
         notebooks={NAME: notebook},
     )
+
+
+def finished(out: Path, results: Results) -> Path:
+    """Leave a finished run in the folder of all runs, and return its own."""
+    folder = out / results.run.id
+    folder.mkdir()
+    (folder / "results.json").write_bytes(encode(results))
+    return folder
+
+
+def unfinished(out: Path, run_id: str, state: State, pid: int) -> Path:
+    """Leave an unfinished run in the folder of all runs, and return its own."""
+    folder = out / f".{run_id}.partial"
+    folder.mkdir()
+    started = "2026-11-22T19:30:00+00:00"
+    status = RunStatus(id=run_id, state=state, environments={}, pid=pid, started=started, reason="No space left")
+    (folder / "status.json").write_bytes(encode(status))
+    return folder
 
 
 class Seen(HTMLParser):

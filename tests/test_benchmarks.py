@@ -1,7 +1,7 @@
 """The benchmarks' own machinery: what counts, what is counted, and where figures go. Nothing here is timed."""
 
-import ast
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -36,8 +36,8 @@ def test_every_contender_is_a_function_of_its_face(contender: Contender) -> None
     """A contender names a function that exists, asynchronous exactly if it is listed so."""
     module, _, name = contender.place.partition(":")
     source = Path(contenders.__file__).with_name(f"{module}.py").read_text("utf-8")
-    (found,) = [node for node in ast.parse(source).body if getattr(node, "name", "") == name]
-    assert isinstance(found, ast.AsyncFunctionDef) == (contender.face == "asyncio")
+    (asynchronous,) = re.findall(rf"^(async )?(?:def|class) {name}\b", source, re.MULTILINE)
+    assert bool(asynchronous) == (contender.face == "asyncio")
 
 
 def test_every_part_has_its_place_on_the_page(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from dousell_cache.cli import main
-from dousell_cache.reporting import run
+from dousell_cache.local import Cloud
+from dousell_cache.reporting import run, schemas
 from dousell_cache.reporting.folder import ReportNotWritten
 
 from .reports import write_notebook
@@ -30,6 +32,9 @@ CANARY = "c4n4ry-secret-2468"
         (["-p", "requests=7"], "parameter requests must be between 100 and 1,000,000, not 7"),
         (["-p", "skew=0.5", "-p", "skew=1"], "parameter skew is given twice"),
         (["-p", "requests"], '-p "requests" must be NAME=VALUE'),
+        (["-p", "workers=2", "--workers", "3"], "parameter workers is given twice"),
+        (["--workers", "two"], 'parameter workers must be a whole number such as 40, not "two"'),
+        (["--notebook", "00", "--workers", "2"], 'no notebook here has a parameter "workers"'),
         (["-p", "environment=vercel"], "parameter environment is set by --env"),
         (["--timeout", "soon"], '--timeout must be a number of seconds from 1 to a week, not "soon"'),
         (["--timeout", "nan"], "--timeout must be"),
@@ -46,6 +51,54 @@ def test_bad_input_is_one_sentence(
     assert sentence in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "the KPI file {path} cannot be read: No such file or directory"),
+        ("[hit_rat]\ntarget = 0.9", "{path}: the KPI file sets a target for hit_rat, which is not measured"),
+        ('[hit_rate]\ntarget = "high"', "{path}: the KPI file's hit_rate must have label"),
+        ("[hit_rate", "{path}: the KPI file is not TOML"),
+    ],
+)
+def test_a_wrong_file_of_targets_is_one_sentence(
+    content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and one line that names the file and what is wrong in it, before anything is run."""
+    path = tmp_path / "targets.toml"
+    if content is not None:
+        path.write_text(content)
+    assert main(["report", "--kpis", str(path), "--out", str(tmp_path / "reports")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence.format(path=path) in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_the_kernels_judge_by_the_file(tmp_path: Path, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """What --kpis says reaches the process of each notebook, and what the run writes is as published."""
+    assert cloud
+    (tmp_path / "targets.toml").write_text("[hit_rate]\ntarget = 0.999\nalert = 0.998\n")
+    cell = (
+        "from dousell_cache.measure import judge_all, publish, Interval, Result\n"
+        "from dousell_cache.measure.kpis import kpis_in_force\n"
+        "verdicts = judge_all({'hit_rate': Interval(0.9, 0.8, 0.95, 100)}, kpis_in_force())\n"
+        "publish(Result(notebook='mine', environment='local', cache='', origin='', emulated=[],\n"
+        "    started='2026-11-22T20:00:00+00:00', seconds=1, parameters={}, verdicts=verdicts))"
+    )
+    notebook = write_notebook(tmp_path / "mine.ipynb", cell)
+    asked = ["--env", "local", "--notebook", str(notebook), "--kpis", str(tmp_path / "targets.toml")]
+    assert main(["report", *asked, "--out", str(tmp_path / "reports")]) == 1
+    assert "Hit rate 90.0 %, target > 99.9 %; ALERT for Hit rate" in capsys.readouterr().out
+    (written,) = (tmp_path / "reports").glob("*/results.json")
+    document = json.loads(written.read_text())
+    jsonschema.Draft202012Validator(schemas.schema("results")).validate(document)
+    status = json.loads((written.parent / "status.json").read_text())
+    jsonschema.Draft202012Validator(schemas.schema("status")).validate(status)
+    assert document["environments"]["local"]["alerts"][0]["kpi"]["alert"] == 0.998
+    assert f"--kpis {tmp_path / 'targets.toml'}" in document["run"]["command"]
 
 
 def test_an_unusable_folder_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,12 +76,12 @@ async def test_both_origins_list_the_same(loaded: Cloud) -> None:
         assert cities == await postgres.cities()
         assert cities[0] == "Dakar"
         for city in cities[:4]:
-            for most in (None, 100_000):
-                found = await supabase.in_city(city, most)
-                assert found == await postgres.in_city(city, most)
+            for kind in (None, "studio"):
+                found = await supabase.in_city(city, kind)
+                assert found == await postgres.in_city(city, kind)
                 assert {row["city"]["name"] for row in found} <= {city}
                 assert [row["rent_xof"] for row in found] == sorted(row["rent_xof"] for row in found)
-                assert most is None or all(row["rent_xof"] <= most for row in found)
+                assert {row["kind"] for row in found} == {"studio"} or kind is None
 
 
 async def test_the_second_read_is_a_hit_with_the_same_value(reader: Reader) -> None:
@@ -92,7 +92,7 @@ async def test_the_second_read_is_a_hit_with_the_same_value(reader: Reader) -> N
         [
             await public_properties(reader.cache, reader.origin),
             await property_page(reader.cache, reader.origin, first["id"]),
-            await search_city(reader.cache, reader.origin, first["city"]["name"], 300_000),
+            await search_city(reader.cache, reader.origin, first["city"]["name"], "villa"),
             await owner_dashboard(reader.cache, reader.ledger, page["owner_id"], as_of=DAY),
         ]
         for _ in range(2)
@@ -128,8 +128,12 @@ async def test_an_update_withdraws_every_page_that_shows_the_property(reader: Re
     assert changed is not None
     try:
         assert (await property_page(reader.cache, reader.origin, number))["rent_xof"] == changed["rent_xof"]
-        withdrawn = ["all_properties_public", f"search:{city}", f"dashboard:{page['owner_id']}"]
-        kept = [f"detail:{second['id']}", f"search:{'Kaolack' if city != 'Kaolack' else 'Mbour'}", f"dashboard:{other}"]
+        withdrawn = ["all_properties_public", f"search:{city}:any", f"dashboard:{page['owner_id']}"]
+        kept = [
+            f"detail:{second['id']}",
+            f"search:{'Kaolack' if city != 'Kaolack' else 'Mbour'}:any",
+            f"dashboard:{other}",
+        ]
         assert [await outcome(reader, key) for key in withdrawn] == ["miss"] * 3
         assert [await outcome(reader, key) for key in kept] == ["hit"] * 3
     finally:
@@ -146,7 +150,7 @@ async def test_a_move_withdraws_the_lists_of_both_cities(reader: Reader) -> None
         await search_city(reader.cache, reader.origin, name)
     await update_property(reader.cache, reader.ledger, first["id"], {"city_id": target})
     try:
-        searched = [f"search:{name}" for name in (page["city"]["name"], names[target - 1])]
+        searched = [f"search:{name}:any" for name in (page["city"]["name"], names[target - 1])]
         assert [await outcome(reader, key) for key in searched] == ["miss"] * 2
     finally:
         await update_property(reader.cache, reader.ledger, first["id"], {"city_id": page["city_id"]})
@@ -174,8 +178,8 @@ async def test_a_change_of_which_nobody_knows_withdraws_every_list(reader: Reade
     (first, *_) = await public_properties(reader.cache, reader.origin)
     page = await property_page(reader.cache, reader.origin, first["id"])
     for city in ("Dakar", "Mbour"):
-        await search_city(reader.cache, reader.origin, city, 300_000)
+        await search_city(reader.cache, reader.origin, city, "villa")
     with pytest.raises(LedgerUnavailable, match="the answer was lost"):
         await update_property(reader.cache, Lost(), first["id"], {"title": page["title"]})
-    shown = ["all_properties_public", f"detail:{first['id']}", "search:Dakar:300000", "search:Mbour:300000"]
+    shown = ["all_properties_public", f"detail:{first['id']}", "search:Dakar:villa", "search:Mbour:villa"]
     assert [await outcome(reader, key) for key in shown] == ["miss"] * 4

@@ -4,9 +4,21 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats  # type: ignore[import-untyped]  # it brings no types
 
 from benchmarks.coverage import Matrix, correlated, differs, twenty_looks
-from dousell_cache.measure.significance import Look, look, rank_test, ratio, ratio_of_percentiles
+from dousell_cache.measure.significance import (
+    Look,
+    difference,
+    holm,
+    look,
+    p_of_difference,
+    p_of_ratio,
+    p_of_student,
+    rank_test,
+    ratio,
+    ratio_of_percentiles,
+)
 from dousell_cache.measure.stats import Interval
 
 RUNS = 300
@@ -167,3 +179,64 @@ def test_constants_that_differ_are_told_apart() -> None:
     """Samples without any spread overflow nothing."""
     assert look(np.full(99, 9.0), np.ones(99)).found
     assert not look(np.ones(99), np.ones(99)).found
+
+
+def test_a_difference_adds_the_distances_in_squares() -> None:
+    """The ends of a difference of shares are as far off as both shares' own ends, added in squares."""
+    found = difference(Interval(0.9, 0.86, 0.93, 300), Interval(0.5, 0.47, 0.54, 200))
+    assert found.value == pytest.approx(0.4)
+    assert found.low == pytest.approx(0.4 - math.hypot(0.04, 0.04))
+    assert found.high == pytest.approx(0.4 + math.hypot(0.03, 0.03))
+    assert found.samples == 200
+    assert difference(Interval(0.9, samples=3), Interval(0.5, 0.4, 0.6, 9)) == Interval(0.4, samples=3)
+
+
+@pytest.mark.parametrize("low", [0.90, 0.99, 0.999999, 1.000001, 1.01, 1.1])
+def test_a_p_value_agrees_with_its_interval(low: float) -> None:
+    """Below 5 % just when the interval leaves out what would be no effect, on either side of it."""
+    for found in (Interval(1.2, low, 1.5, 9), Interval(1 / 1.2, 1 / 1.5, 1 / low, 9)):
+        p = p_of_ratio(found)
+        assert p is not None
+        assert (p < 0.05) == differs(found)
+        assert found.low
+        assert found.high
+        logs = Interval(math.log(found.value), math.log(found.low), math.log(found.high), 9)
+        assert p_of_difference(logs) == p
+
+
+def test_what_cannot_be_known_has_no_p() -> None:
+    """Without an interval there is no p value; what is certain is alike or not."""
+    assert p_of_ratio(Interval(1.2)) is None
+    assert p_of_difference(Interval(0.2)) is None
+    assert p_of_difference(Interval(0.0, 0.0, 0.0, 9)) == 1
+    assert p_of_difference(Interval(0.2, 0.2, 0.2, 9)) == 0
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 15, 40])
+def test_students_tail_is_exact(freedom: int) -> None:
+    """The tail of Student's t is scipy's, for odd and even degrees of freedom, on both sides."""
+    for t in (-3.0, -0.1, 0.0, 0.5, 1.0, 2.5, 7.0, 60.0):
+        assert p_of_student(t, freedom) == pytest.approx(2 * stats.t.sf(abs(t), freedom), abs=1e-9)
+
+
+def test_holm_raises_what_is_judged_together() -> None:
+    """The smallest of three is tripled, the next doubled, none is lower than one before it, none above 1."""
+    even = {"a": 1.0, "b": 1.0, "c": 1.0}
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}, even) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
+    assert holm({"a": 0.9, "b": 0.8, "c": 0.7}, even) == pytest.approx({"a": 1.0, "b": 1.0, "c": 1.0})
+    assert holm({"a": 0.03}, even) == {"a": 0.03}
+    assert holm({}, even) == {}
+
+
+def test_holm_shares_the_error_rate_by_weight() -> None:
+    """What may have three fifths of the error rate is raised by five thirds, and what is left by what is left."""
+    found = holm({"a": 0.02, "b": 0.02, "c": 0.5}, {"a": 3.0, "b": 1.0, "c": 1.0})
+    assert found == pytest.approx({"a": 0.02 * 5 / 3, "b": 0.04, "c": 0.5})
+
+
+def test_holm_keeps_the_error_rate_of_all_together() -> None:
+    """Of three p values that are chance, one falls below 5 % in at most about 5 % of cases."""
+    drawn = np.random.default_rng(1).random((4_000, 3))
+    weights = {"a": 3.0, "b": 1.0, "c": 1.0}
+    found = [min(holm(dict(zip("abc", map(float, row), strict=True)), weights).values()) < 0.05 for row in drawn]
+    assert 0.035 < np.mean(found) < 0.062  # what 4,000 tosses of 4.9 % stay within in 99.9 % of cases

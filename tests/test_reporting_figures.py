@@ -12,6 +12,7 @@ import pytest
 from matplotlib import image
 
 from dousell_cache.async_cache import AsyncCache
+from dousell_cache.dousell.ledger import Ledger
 from dousell_cache.dousell.origin import Origin
 from dousell_cache.dousell.site import Site
 from dousell_cache.environments import Environment
@@ -28,12 +29,13 @@ PLAN = Plan(requests=100, keys=5)
 def load(times: list[float], outcomes: list[str]) -> LoadResult:
     """Return a load that was answered in these times."""
     response = np.array(times)
-    return LoadResult(response, response, np.zeros(len(times)), outcomes, [])
+    return LoadResult(response, response, np.zeros(len(times)), outcomes, [], np.arange(len(times)) / 75)
 
 
 def run(outcomes: list[str]) -> CacheAside:
     """Return a run whose hits took 4 ms and whose other reads took 300 ms."""
-    site = Site(AsyncCache(AsyncNowhere(), Place(Environment("local", "none"))), cast("Origin", None), "none", ())
+    cache = AsyncCache(AsyncNowhere(), Place(Environment("local", "none")))
+    site = Site(cache, cast("Origin", None), cast("Ledger", None), None, "none", ())
     reads = load([4.0 if outcome == "hit" else 300.0 for outcome in outcomes], outcomes)
     return CacheAside(site, PLAN, "2026-11-22T20:00:00+00:00", 1.0, load([310.0] * 40, ["origin"] * 40), reads)
 

@@ -4,8 +4,10 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from dousell_cache.measure.place import Place
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import page, tables
 from dousell_cache.reporting.record import EnvironmentRecord, Results
@@ -120,6 +122,26 @@ def test_an_unreachable_environment_is_a_section_of_words(tmp_path: Path) -> Non
 def test_a_reason_cannot_become_markup(tmp_path: Path) -> None:
     """What an exception says is text, however it looks."""
     assert HOSTILE in shown(made_up(CASES["error"][0]), tmp_path).text
+
+
+def test_a_hit_rate_far_off_is_an_alert(tmp_path: Path) -> None:
+    """What is surely beyond its alert level is said first, with value and interval; what is merely missed is not."""
+    text = " ".join(shown(made_up({"local": measured(BAD)}), tmp_path).text.split())
+    assert "Alert: Hit rate is 62.3 %, surely below 80.0 % (95 % interval 60.0 to 65.0 %)" in text
+    missed = {**BAD, "hit_rate": Interval(0.84, 0.82, 0.86, 2000)}
+    assert "Alert" not in shown(made_up({"local": measured(missed)}), tmp_path).text
+
+
+def test_the_distance_of_a_cache_is_shown(tmp_path: Path) -> None:
+    """Where it was measured, how far the cache is stands beside its address."""
+    record = measured(GOOD)
+    (notebook,) = record.notebooks.values()
+    assert notebook.result
+    place = Place(kind="rest", tls=True, region="cdg1", rtt_floor_ms=4.2, rtt_median_ms=5.0, pings=20)
+    result = msgspec.structs.replace(notebook.result, place=place)
+    with_place = msgspec.structs.replace(record, notebooks={NAME: msgspec.structs.replace(notebook, result=result)})
+    text = " ".join(shown(made_up({"local": with_place}), tmp_path).text.split())
+    assert "a round trip takes at least 4.20 ms (20 pings, TLS, from cdg1)" in text
 
 
 def test_a_missed_target_is_explained(tmp_path: Path) -> None:

@@ -366,3 +366,40 @@ def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     with pytest.raises(ReportNotWritten, match=r"could not be written: .*No such file or directory"):
         run(requested(quick), out, observe=remove, worker=ALL)
     assert list(out.iterdir()) == []
+
+
+def test_a_notebook_that_compares_environments_runs_once(tmp_path: Path) -> None:
+    """It comes last, is told every environment, and its result stands beside theirs, on the page as well."""
+    good = write_notebook(tmp_path / "good.ipynb", PUBLISH, parameters='environment: str = "x"\nsamples: int = 1')
+    compares = PUBLISH.replace("environment=environment", 'environment=environments.replace(",", ", ")').replace(
+        'verdicts=[judge(KPIS["hit_rate"], rate)]', "verdicts=[]"
+    )
+    both = write_notebook(tmp_path / "both.ipynb", compares, parameters='environments: str = "local"\nsamples: int = 1')
+    stages: list[Stage] = []
+    request = requested(both, good, environments=("local", "vercel"), samples="120")
+    finished = run(request, tmp_path / "reports", observe=stages.append, worker=ALL)
+    results = finished.results
+    assert list(dict.fromkeys(stage.environment for stage in stages)) == ["local", "vercel", "together"]
+    assert {name: list(record.notebooks) for name, record in results.parts.items()} == {
+        "local": ["good"],
+        "vercel": ["good"],
+        "together": ["both"],
+    }
+    assert results.together is not None
+    found = results.together.notebooks["both"].result
+    assert found is not None
+    assert found.environment == "local, vercel"
+    assert (results.together.status, results.together.verdict, results.together.samples) == ("ok", "pass", 120)
+    assert pq.read_table(finished.folder / "samples.parquet").num_rows == 360
+    assert (finished.folder / "notebooks" / "together" / "both.ipynb").is_file()
+    assert status_of(finished.folder).environments == {"local": "ok", "vercel": "ok", "together": "ok"}
+    assert "all together" in Seen(finished.page.read_text("utf-8")).text
+
+
+def test_a_comparison_alone_is_a_run(tmp_path: Path) -> None:
+    """Without a notebook for each environment there are no environments in the results, and no target to miss."""
+    both = write_notebook(tmp_path / "both.ipynb", "'seen'", parameters='environments: str = "local"')
+    finished = run(requested(both, environments=("local", "vercel")), tmp_path / "reports", worker=ALL)
+    assert finished.results.environments == {}
+    assert (finished.results.verdict, finished.results.exit_code) == ("pass", 0)
+    assert "Measured" in Seen(finished.page.read_text("utf-8")).text

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from . import alerting
 from .places import place_of
 
 if TYPE_CHECKING:
+    from ..monitor.alert_book import Watch
     from ..monitor.figures import Sample
     from ..monitor.monitor import Monitor
 
-FINE, FAILED, UNREACHABLE = 0, 1, 4
+FINE, FAILED, BROKEN, UNREACHABLE = 0, 1, 3, 4
 
 _SHORTEST, _LONGEST = 0.2, 86400.0
 _COLUMNS = 80
@@ -29,8 +31,8 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         description="Watch a cache: what its processes flushed (connect(figures=True)), merged over all of them, with "
         "intervals; what its server tells; and whether the two agree. Each look sends a few commands; nothing is "
         "scanned without --families.",
-        epilog="Exit codes of --once: 0 fine, 1 a target failed or an alert fires, 2 wrong usage, 4 the server cannot "
-        "be seen. Without it: 130 and 143 for signals.",
+        epilog="Exit codes of --once: 0 fine, 1 a target failed or an alert fires, 2 wrong usage, 3 the state of "
+        "the alerts cannot be written, 4 the server cannot be seen. Without it: 130 and 143 for signals.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -61,6 +63,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--serve", metavar="[HOST:]PORT", help="answer Prometheus at /metrics there, on loopback unless it says where"
     )
+    alerting.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -75,16 +78,23 @@ def run(options: argparse.Namespace) -> int:
     if options.state and not options.once:
         message = "--state is what one --once leaves for the next: without it nothing need be remembered"
         raise ConfigurationError(message)
-    with _monitors(options) as monitors:
-        if options.serve:
-            return _serve(monitors, options.serve)
-        if options.once:
-            return _once(monitors, options.state, as_json=options.json)
-        return _live(monitors, options.every, as_json=options.json)
+    watch = alerting.watching(options)
+    from ..monitor.alert_file import BookNotKept
+
+    try:
+        with _monitors(options, watch) as monitors:
+            if options.serve:
+                return _serve(monitors, options.serve)
+            if options.once:
+                return _once(monitors, watch, options.state, as_json=options.json)
+            return _live(monitors, watch, options.every, as_json=options.json)
+    except BookNotKept as error:
+        print(f"dousell-cache: {error}", file=sys.stderr)
+        return BROKEN
 
 
 @contextmanager
-def _monitors(options: argparse.Namespace) -> "Iterator[list[Monitor]]":
+def _monitors(options: argparse.Namespace, watch: "Watch") -> "Iterator[list[Monitor]]":
     from ..monitor.monitor import SAMPLE_KEYS, Monitor
 
     names = [name.strip() for name in options.env.split(",")] if options.env else [None]
@@ -96,6 +106,7 @@ def _monitors(options: argparse.Namespace) -> "Iterator[list[Monitor]]":
                 namespace=options.namespace,
                 hours=options.hours,
                 families=SAMPLE_KEYS if options.families else 0,
+                alerts=watch,
             )
             stack.callback(monitor.close)
             monitors.append(monitor)
@@ -113,7 +124,7 @@ def exit_code(samples: "Sequence[Sample]") -> int:
     return FAILED if fires or fails else FINE
 
 
-def _once(monitors: "list[Monitor]", state: Path | None, *, as_json: bool) -> int:
+def _once(monitors: "list[Monitor]", watch: "Watch", state: Path | None, *, as_json: bool) -> int:
     from ..monitor.memory import recall, remember
 
     remembered = recall(state) if state else {}
@@ -124,13 +135,14 @@ def _once(monitors: "list[Monitor]", state: Path | None, *, as_json: bool) -> in
     if state:
         remember(state, remembered | {monitor.name: memory for monitor in monitors if (memory := monitor.memory)})
     _show(samples, as_json=as_json)
+    alerting.say(watch, as_json=as_json)
     return exit_code(samples)
 
 
-def _live(monitors: "list[Monitor]", every: float, *, as_json: bool) -> int:
+def _live(monitors: "list[Monitor]", watch: "Watch", every: float, *, as_json: bool) -> int:
     if as_json or not sys.stdout.isatty():
         while True:
-            _show([monitor.look() for monitor in monitors], as_json=as_json)
+            _once(monitors, watch, None, as_json=as_json)
             time.sleep(every)
     from rich.console import Group
     from rich.live import Live

@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from supabase import AsyncClient
 
 from ..errors import CacheError
+from ..local import LatencyProfile
 from .origin import supabase_client
 
 Answer = dict[str, Any]
@@ -214,10 +215,12 @@ class PostgresLedger:
 
     Args:
         url: of a role that may call the functions. It is connected to on first use, and again after a failure.
+        latency: the distance to imitate; None for none.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, latency: LatencyProfile | None = None) -> None:
         self._url = url
+        self._delays = latency.delays() if latency else None
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._turn = asyncio.Lock()
 
@@ -225,6 +228,8 @@ class PostgresLedger:
         """Call a function of the schema; see :class:`Ledger`."""
         named = [sql.SQL("{} => %s").format(sql.Identifier(name)) for name in arguments]
         query = sql.SQL("select {}({})").format(sql.Identifier("public", function), sql.SQL(", ").join(named))
+        if self._delays:
+            await asyncio.sleep(next(self._delays))
         values = [Jsonb(value) if isinstance(value, dict) else value for value in arguments.values()]
         try:
             # Interrupted once, the driver asks the server to stop; interrupted again, it closes the connection.
@@ -251,13 +256,9 @@ class PostgresLedger:
 
 
 @asynccontextmanager
-async def postgres_ledger(url: str) -> AsyncIterator[PostgresLedger]:
-    """Open a database's ledger directly.
-
-    Args:
-        url: see :class:`PostgresLedger`.
-    """
-    ledger = PostgresLedger(url)
+async def postgres_ledger(url: str, latency: LatencyProfile | None = None) -> AsyncIterator[PostgresLedger]:
+    """Open a database's ledger directly; arguments as for :class:`PostgresLedger`."""
+    ledger = PostgresLedger(url, latency)
     try:
         yield ledger
     finally:

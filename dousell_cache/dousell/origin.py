@@ -43,12 +43,16 @@ class Origin(Protocol):
         """Return the published properties that were added last, newest first, as a list shows them."""
         ...
 
-    async def in_city(self, city: str, max_rent: int | None) -> list[Row]:
-        """Return what is on offer in a city up to a rent, cheapest first, as a list shows it."""
+    async def in_city(self, city: str, kind: str | None) -> list[Row]:
+        """Return what is on offer in a city, of one kind or of any, cheapest first, as a list shows it."""
         ...
 
     async def cities(self) -> list[str]:
         """Return the names of all cities, in the order of their ids."""
+        ...
+
+    async def owner_ids(self, count: int) -> list[int]:
+        """Return the ids of so many owners of published properties, lowest first."""
         ...
 
 
@@ -85,15 +89,26 @@ class SupabaseOrigin:
         """Return the published properties that were added last."""
         return await self._listed(self._lists("cities(name)").order("created_at", desc=True).order("id"))
 
-    async def in_city(self, city: str, max_rent: int | None) -> list[Row]:
-        """Return what is on offer in a city up to a rent."""
+    async def in_city(self, city: str, kind: str | None) -> list[Row]:
+        """Return what is on offer in a city."""
         query = self._lists("cities!inner(name)").eq("city.name", city).order("rent_xof").order("id")
-        return await self._listed(query if max_rent is None else query.lte("rent_xof", max_rent))
+        return await self._listed(query if kind is None else query.eq("kind", kind))
 
     async def cities(self) -> list[str]:
         """Return the names of all cities."""
         rows = cast("list[Row]", (await self._client.table("cities").select("name").order("id").execute()).data)
         return [row["name"] for row in rows]
+
+    async def owner_ids(self, count: int) -> list[int]:
+        """Return the ids of so many owners of published properties, lowest first."""
+        ids: list[int] = []
+        while len(ids) < count:
+            query = self._client.table("properties").select("owner_id").eq("published", "true").order("owner_id")
+            rows = cast("list[Row]", (await query.gt("owner_id", ids[-1] if ids else 0).execute()).data)
+            if not rows:
+                break
+            ids += sorted({row["owner_id"] for row in rows})
+        return ids[:count]
 
     def _lists(self, city: str) -> Any:
         shown = f"{', '.join(_SUMMARY)}, photo:photos->>0, city:{city}"
@@ -164,16 +179,20 @@ class PostgresOrigin:
         """Return the published properties that were added last."""
         return await self._listed("true order by p.created_at desc, p.id")
 
-    async def in_city(self, city: str, max_rent: int | None) -> list[Row]:
-        """Return what is on offer in a city up to a rent."""
-        most = 2**31 - 1 if max_rent is None else max_rent
-        return await self._listed("c.name = %s and p.rent_xof <= %s order by p.rent_xof, p.id", city, most)
+    async def in_city(self, city: str, kind: str | None) -> list[Row]:
+        """Return what is on offer in a city."""
+        return await self._listed("c.name = %s and coalesce(p.kind = %s, true) order by p.rent_xof, p.id", city, kind)
 
     async def cities(self) -> list[str]:
         """Return the names of all cities."""
         return [row["name"] for row in await self._rows("select name from cities order by id")]
 
-    async def _listed(self, condition: str, *arguments: int | str) -> list[Row]:
+    async def owner_ids(self, count: int) -> list[int]:
+        """Return the ids of so many owners of published properties, lowest first."""
+        query = "select distinct owner_id from properties where published order by owner_id limit %s"
+        return [row["owner_id"] for row in await self._rows(query, count)]
+
+    async def _listed(self, condition: str, *arguments: int | str | None) -> list[Row]:
         shown = ", ".join(f"'{column}', p.{column}" for column in _SUMMARY)
         query = (
             f"select jsonb_build_object({shown}, 'photo', p.photos[1], "  # noqa: S608 - names and conditions of our own
@@ -182,7 +201,7 @@ class PostgresOrigin:
         )
         return [cast("Row", row["row"]) for row in await self._rows(query, *arguments)]
 
-    async def _rows(self, query: str, *arguments: int | str) -> list[Row]:
+    async def _rows(self, query: str, *arguments: int | str | None) -> list[Row]:
         if self._delays:
             await asyncio.sleep(next(self._delays))
         cursor = await self._connection.execute(query, arguments)

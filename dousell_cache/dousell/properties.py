@@ -1,6 +1,6 @@
 """What visitors and owners read, from the cache, and what a change of a property withdraws from it.
 
-An entry's key says what it is: `all_properties_public`, `detail:7`, `search:Dakar`, `search:Dakar:300000`,
+An entry's key says what it is: `all_properties_public`, `detail:7`, `search:Dakar:any`, `search:Dakar:villa`,
 `dashboard:3`. Lists of a city carry its tag and the tag of all lists, what an owner sees carries the owner's.
 """
 
@@ -24,9 +24,9 @@ def property_key(property_id: int) -> str:
     return f"detail:{property_id}"
 
 
-def search_key(city: str, max_rent: int | None = None) -> str:
-    """Return the key of what is on offer in a city, up to a rent in XOF."""
-    return f"search:{city}" if max_rent is None else f"search:{city}:{max_rent}"
+def search_key(city: str, kind: str | None = None) -> str:
+    """Return the key of what is on offer in a city, of one kind or of any."""
+    return f"search:{city}:{kind or 'any'}"
 
 
 def dashboard_key(owner_id: int) -> str:
@@ -53,18 +53,18 @@ async def property_page(cache: AsyncCache, origin: Origin, property_id: int) -> 
     return await cache.get_or_set(property_key(property_id), lambda: origin.property(property_id), ttl=PROPERTY_SECONDS)
 
 
-async def search_city(cache: AsyncCache, origin: Origin, city: str, max_rent: int | None = None) -> list[Row]:
+async def search_city(cache: AsyncCache, origin: Origin, city: str, kind: str | None = None) -> list[Row]:
     """Return what is on offer in a city, cheapest first, from the cache for ten minutes.
 
     Args:
         cache: keeps it.
         origin: read on a miss.
         city: its name, as in `cities`.
-        max_rent: XOF a month; None for any. A site that offers a few steps asks for a few keys.
+        kind: `room`, `studio`, `apartment`, `house` or `villa`; None for any.
     """
     return await cache.get_or_set(
-        search_key(city, max_rent),
-        lambda: origin.in_city(city, max_rent),
+        search_key(city, kind),
+        lambda: origin.in_city(city, kind),
         ttl=SEARCH_SECONDS,
         tags=[city_tag(city), LISTS_TAG],
     )

@@ -9,7 +9,9 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache as once
+from typing import NamedTuple
 
 import httpx
 import psycopg
@@ -22,7 +24,10 @@ from ..environments import LOCAL_URL, NAMES, Environment, detect, rest, urlsplit
 from ..errors import CacheError, ConfigurationError
 from ..local import Cloud
 from . import database, stand_in
+from .ledger import Ledger, postgres_ledger, supabase_ledger
 from .origin import Origin, postgres_origin, supabase_origin
+from .pages import Pages
+from .seed import EPOCH
 
 # PostgREST's codes for a token that is none or has no right; PostgreSQL's for a missing right.
 _REFUSALS = ("401", "403", "PGRST3", "42501")
@@ -36,39 +41,53 @@ class Site:
     Args:
         cache: under a namespace of its own, so that a measurement never meets the site's real keys.
         origin: what the loaders read.
+        ledger: what asks for the service role's rights: dashboards and visit slots.
+        as_of: the moment at which its data stands; None for now.
         origin_name: which origin it is, in words.
         emulated: a line for each part imitated on this machine.
+        patience: seconds a dead cache may cost one call, as the site was opened; None for the default.
     """
 
     cache: AsyncCache
     origin: Origin
+    ledger: Ledger
+    as_of: datetime | None
     origin_name: str
     emulated: tuple[str, ...]
+    patience: float | None = None
 
     @property
     def environment(self) -> Environment:
         """Where the site runs."""
         return self.cache.environment
 
+    @property
+    def pages(self) -> Pages:
+        """What visitors and owners read, by key."""
+        return Pages(self.cache, self.origin, self.ledger, self.as_of)
+
 
 @asynccontextmanager
-async def open_site(environment: str, *, patience: float | None = None) -> AsyncIterator[Site]:
+async def open_site(
+    environment: str, *, patience: float | None = None, namespace: str | None = None
+) -> AsyncIterator[Site]:
     """Open the site as it stands in an environment.
 
     Args:
         environment: ``local``, ``vercel`` or ``dedicated``.
         patience: seconds a dead cache may cost one call; default as for ``connect``.
+        namespace: of its keys, to share those of a site that is open elsewhere; default: one of its own.
 
     Raises:
         ConfigurationError: there is no such environment, or its variables make no sense; the message names them.
     """
     async with AsyncExitStack() as stack:
         place = await asyncio.to_thread(cache_environment, environment, os.environ)
-        namespace = f"dousell-lab:{uuid.uuid4().hex[:8]}:"
+        namespace = namespace or f"dousell-lab:{uuid.uuid4().hex[:8]}:"
         cache = await stack.enter_async_context(await connect_async(place, namespace=namespace, patience=patience))
-        origin, name, origin_emulated = await _open_origin(stack, os.environ)
-        emulated = tuple(line for line in (place.emulated, origin_emulated) if line)
-        yield Site(cache, origin, name, emulated)
+        source = await _open_source(stack, os.environ)
+        emulated = tuple(line for line in (place.emulated, source.emulated) if line)
+        yield Site(cache, source.origin, source.ledger, source.as_of, source.name, emulated, patience)
 
 
 def cache_environment(name: str, environ: Mapping[str, str]) -> Environment:
@@ -113,10 +132,11 @@ def shared_cloud() -> Cloud:
 
 def preflight(environment: str) -> str | None:
     """Try an environment's cache and origin once; return the sentence that says why it cannot be reached, or None."""
-    return asyncio.run(_preflight(environment))
+    return asyncio.run(why_unreachable(environment))
 
 
-async def _preflight(environment: str) -> str | None:
+async def why_unreachable(environment: str) -> str | None:
+    """Do the same as :func:`preflight` where a loop is running."""
     try:
         async with open_site(environment, patience=PATIENCE) as site:
             return await _cache_failure(site) or await _origin_failure(site)
@@ -148,8 +168,17 @@ async def _origin_failure(site: Site) -> str | None:
     return None if pages else f"{site.origin_name} holds no published property"
 
 
-async def _open_origin(stack: AsyncExitStack, environ: Mapping[str, str]) -> tuple[Origin, str, str]:
-    """Return the origin, its name, and what of it is emulated."""
+class _Source(NamedTuple):
+    """Dousell's data: two ways to read it, when it stands, its name, and what of it is emulated."""
+
+    origin: Origin
+    ledger: Ledger
+    as_of: datetime | None
+    name: str
+    emulated: str
+
+
+async def _open_source(stack: AsyncExitStack, environ: Mapping[str, str]) -> _Source:
     url, key = environ.get("SUPABASE_URL", "").strip(), environ.get("SUPABASE_KEY", "").strip()
     if bool(url) != bool(key):
         absent, present = ("SUPABASE_KEY", "SUPABASE_URL") if url else ("SUPABASE_URL", "SUPABASE_KEY")
@@ -160,12 +189,19 @@ async def _open_origin(stack: AsyncExitStack, environ: Mapping[str, str]) -> tup
         raise ConfigurationError(message)
     if url:
         urlsplit_safely(url, "SUPABASE_URL")
-        return await stack.enter_async_context(supabase_origin(url, key)), "Supabase", ""
+        return _Source(*await _supabase(stack, url, key, key), None, "Supabase", "")
     held = await asyncio.to_thread(shared_cloud)
     distance = held.origin_latency.label if held.origin_latency else "no latency added"
     if held.supabase_url:
-        opened = supabase_origin(held.supabase_url, held.supabase_anon_key)
-        return await stack.enter_async_context(opened), "local Supabase (PostgREST)", f"Supabase ({distance})"
-    direct = postgres_origin(held.postgres_url, held.origin_latency)
+        opened = await _supabase(stack, held.supabase_url, held.supabase_anon_key, held.supabase_service_key)
+        return _Source(*opened, EPOCH, "local Supabase (PostgREST)", f"Supabase ({distance})")
+    origin = await stack.enter_async_context(postgres_origin(held.postgres_url, held.origin_latency))
+    ledger = await stack.enter_async_context(postgres_ledger(held.postgres_url, held.origin_latency))
     name = "PostgreSQL directly, for want of PostgREST"
-    return await stack.enter_async_context(direct), name, f"Supabase ({distance}; read from PostgreSQL directly)"
+    return _Source(origin, ledger, EPOCH, name, f"Supabase ({distance}; read from PostgreSQL directly)")
+
+
+async def _supabase(stack: AsyncExitStack, url: str, public_key: str, service_key: str) -> tuple[Origin, Ledger]:
+    """Open a project with the key for its public rows and the one for the rest; where there is one, it is both."""
+    origin = await stack.enter_async_context(supabase_origin(url, public_key))
+    return origin, await stack.enter_async_context(supabase_ledger(url, service_key))

@@ -6,7 +6,6 @@ finds nothing, so a run contains its own cold start; it is shown, never cut.
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,22 +18,22 @@ from numpy.typing import NDArray
 from ..dousell.origin import Origin
 from ..dousell.site import Site
 from ..errors import MeasurementFailed
-from ..events import Event, Read
 from ..policy import ttl_ms
-from .kpis import KPIS, Verdict, judge
+from .kpis import Verdict, judge_all, kpis_in_force
 from .load import LoadResult, run_open_loop
+from .page_reads import page_reader, read_in_workers
+from .place import Place, survey
+from .popularity import Zipf, zipf_ranks
+from .progress import Watcher
+from .provenance import commit
 from .result import LatencyRow, Result, this_host, utc_now
 from .stats import Interval, cold_start, percentile, ratio_of_means, share
-from .workload import Schedule, zipf_ranks
+from .workload import Schedule
 
 _REQUESTS = {"quick": 1_000, "full": 22_000}
 _RATE = 75.0  # requests per second: few enough that a small machine measures the cache and not itself
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
 _ORIGIN_RATE = 20.0
-_LATE_MS = 10.0  # the P50 target: a generator that late measures itself
-
-# Each read is a task of its own, and a task's context is its own: the last outcome set in it is its read's.
-_OUTCOME: ContextVar[str] = ContextVar("outcome", default="error")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +70,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def schedule(self) -> Schedule:
-        """When the reads start: Poisson arrivals."""
-        return Schedule.poisson(_RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
+        """When the reads start, Poisson arrivals, and which pages they ask for, by rank from 0, the most popular."""
+        arrivals = Schedule.poisson(_RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
+        return arrivals.asking(Zipf([str(rank) for rank in range(self.keys)], self.skew), seed=self.seed)
 
     @property
     def origin_schedule(self) -> Schedule:
@@ -91,6 +91,8 @@ class CacheAside:
         seconds: how long it took.
         origin: the reads of the origin alone.
         reads: the reads through the cache.
+        place: how far the cache was, and over what.
+        workers: how many processes made them.
     """
 
     site: Site
@@ -99,11 +101,13 @@ class CacheAside:
     seconds: float
     origin: LoadResult
     reads: LoadResult
+    place: Place | None = None
+    workers: int = 1
 
     @cached_property
     def answered_ms(self) -> NDArray[np.float64]:
         """Response times of the reads that were answered: one that failed is not a fast one."""
-        answered: NDArray[np.float64] = self.reads.response_ms[np.array(self.reads.outcomes) != "error"]
+        answered: NDArray[np.float64] = self.reads.response_ms[~self.reads.failed]
         return answered
 
     @cached_property
@@ -133,12 +137,9 @@ class CacheAside:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """The figures against their targets; once a read failed, none of them can pass."""
-        figures = self.figures
-        judged = [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
-        if "error" not in self.reads.outcomes:
-            return judged
-        return [Verdict(v.kpi, v.figure, "inconclusive" if v.word == "pass" else v.word) for v in judged]
+        """The figures against their targets; none passes once a read failed, none counts if it was started late."""
+        flaw = "reads failed" if self.reads.failed.any() else None
+        return judge_all(self.figures, kpis_in_force(), flaw=flaw, untrusted=self.reads.doubt or None)
 
     @property
     def reading(self) -> str:
@@ -151,16 +152,17 @@ class CacheAside:
             f"{count}, {self.site.environment.address} in front of {self.site.origin_name}.",
             f"{hits} were hits; on average a read was answered {speedup} times as fast as by the origin alone.",
         ]
+        if self.workers > 1:
+            lines.append(f"{self.workers} processes made the reads.")
         if self.cold:
             seconds = self.plan.schedule.times[self.cold - 1]
             lines.append(f"The first {self.cold:,} reads, in {seconds:.1f} s, were the cold start; they count.")
         if counts.get("bypass"):
             lines.append(f"The cache could not serve {counts['bypass']:,} of them: the origin answered instead.")
         if self.reads.errors:
-            lines.append(f"{counts.get('error', 0):,} failed, the first with {self.reads.errors[0]}")
-        if self.reads.lag_ms_p99 > _LATE_MS:
-            late = f"{self.reads.lag_ms_p99:.0f} ms (P99)"
-            lines.append(f"This machine was too busy: reads started up to {late} late, which counts in every figure.")
+            lines.append(f"{self.reads.failed.sum():,} failed, the first with {self.reads.errors[0]}")
+        if self.reads.doubt:
+            lines.append(f"This machine was too busy: {self.reads.doubt}.")
         lines += [f"Emulated on this machine: {part}." for part in self.site.emulated]
         return "\n".join(lines)
 
@@ -183,47 +185,61 @@ class CacheAside:
             emulated=list(self.site.emulated),
             started=self.started,
             seconds=round(self.seconds, 3),
-            parameters={**msgspec.structs.asdict(self.plan), "schedule": self.plan.schedule.digest},
+            parameters={
+                **msgspec.structs.asdict(self.plan),
+                "workers": self.workers,
+                "schedule": self.plan.schedule.digest,
+            },
             figures=self.figures,
             outcomes=self.reads.counts,
             latency=self.latency,
             verdicts=self.verdicts,
             host=this_host(),
+            place=self.place,
+            commit=commit(),
+            seed=self.plan.seed,
         )
 
 
-async def measure_cache_aside(site: Site, plan: Plan, progress: Callable[[int, int], None] | None = None) -> CacheAside:
+async def measure_cache_aside(
+    site: Site, plan: Plan, progress: Watcher | None = None, *, workers: int = 1, scheduler: str = ""
+) -> CacheAside:
     """Read Dousell's property pages from the origin alone, then through the cache.
 
     Args:
         site: an open site; its cache is used under the site's own namespace.
         plan: what to ask for.
-        progress: called with (started, scheduled) while the cache is read.
+        progress: shown how far it is while the cache is read.
+        workers: how many processes read through the cache; 1: this one. Each opens the site by its own variables.
+        scheduler: the address of a Dask cluster whose workers they are; default: processes of this machine.
 
     Raises:
-        ValueError: the plan asks for more pages than there are.
-        MeasurementFailed: reads of the origin failed, so there is nothing to compare with; or every read did.
+        ValueError: the plan asks for more pages than there are, or workers or scheduler makes no sense.
+        MeasurementFailed: reads of the origin failed, so there is nothing to compare with; or every read did; or a
+            worker failed, or reaches another cache than this process.
     """
-    started, clock = utc_now(), time.monotonic()
+    started, around = utc_now(), await survey(site.environment)
+    clock = time.monotonic()
     pages = await site.origin.property_ids(plan.keys)
     if len(pages) < plan.keys:
         message = f"keys={plan.keys} asks for more pages than the origin has: {len(pages)}"
         raise ValueError(message)
     origin = await run_open_loop(plan.origin_schedule, _origin_reader(site.origin, pages))
     if origin.errors:
-        message = f"{origin.counts['error']} of {len(origin.outcomes)} reads of the origin failed, {origin.errors[0]}"
+        message = f"{origin.failed.sum()} of {len(origin.outcomes)} reads of the origin failed, {origin.errors[0]}"
         raise MeasurementFailed(message)
     schedule = plan.schedule
-    asked = [pages[rank] for rank in zipf_ranks(plan.keys, len(schedule), skew=plan.skew, seed=plan.seed)]
-    unsubscribe = site.cache.subscribe(_note_outcome)
-    try:
-        reads = await run_open_loop(schedule, _cache_reader(site, asked, plan.ttl), progress=progress)
-    finally:
-        unsubscribe()
-    if set(reads.outcomes) == {"error"}:
+    asked = [pages[int(rank)] for rank in schedule.keys or ()]
+    if workers == 1 and not scheduler:
+        with page_reader(site, asked, plan.ttl) as read:
+            reads = await run_open_loop(schedule, read, progress=progress)
+    else:
+        reads = await read_in_workers(site, schedule, asked, plan.ttl, workers, scheduler, progress)
+    if reads.failed.all():
         message = f"every read failed, {reads.errors[0]}"
         raise MeasurementFailed(message)
-    return CacheAside(site, plan, started, time.monotonic() - clock, origin, reads)
+    seconds = time.monotonic() - clock
+    return CacheAside(site, plan, started, seconds, origin, reads, around.until_now(), workers)
 
 
 def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:
@@ -232,20 +248,6 @@ def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:
         return "origin"
 
     return read
-
-
-def _cache_reader(site: Site, asked: list[int], ttl: float) -> Callable[[int], Any]:
-    async def read(index: int) -> str:
-        page = asked[index]
-        await site.cache.get_or_set(f"detail:{page}", lambda: site.origin.property(page), ttl=ttl)
-        return _OUTCOME.get()
-
-    return read
-
-
-def _note_outcome(event: Event) -> None:
-    if isinstance(event, Read):
-        _OUTCOME.set(event.outcome)
 
 
 def _row(path: str, times: Any) -> LatencyRow:

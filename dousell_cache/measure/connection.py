@@ -8,6 +8,7 @@ from ..check import STEPS, Check, Step
 from ..dousell.site import cache_environment
 from ..environments import Environment
 from ..transport.connect import locate
+from .provenance import commit
 from .result import Result, this_host, utc_now
 
 
@@ -52,6 +53,7 @@ class ConnectionTest:
             parameters={"environment": self.environment.name},
             steps=self.steps,
             host=this_host(),
+            commit=commit(),
         )
 
 

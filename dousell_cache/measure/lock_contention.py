@@ -16,9 +16,11 @@ import pandas as pd
 from ..dousell.site import Site, shared_cloud
 from ..errors import MeasurementFailed
 from .contenders import Clicks, Contention, contend, double_click, levels
-from .kpis import KPIS, Verdict, judge
+from .kpis import Verdict, judge_all, kpis_in_force
 from .lab_ledger import LabLedger, open_lab_ledger
 from .lab_locks import NAIVE, SETUPS, SHIPPED, Bench, Setup, open_bench
+from .place import Place, survey
+from .provenance import commit
 from .result import ClickRow, ContentionRow, GuardRow, Result, this_host, utc_now
 from .shipped import Kept, book_visits, open_lab, pay_rents
 from .stats import Interval, never
@@ -85,6 +87,7 @@ class LockContention:
         tried: the random run of every setup.
         rents: payments as shipped.
         visits: bookings as shipped.
+        place: how far the locks' server was, and over what.
     """
 
     site: Site
@@ -98,6 +101,7 @@ class LockContention:
     tried: list[Tried]
     rents: Kept
     visits: Kept
+    place: Place | None = None
 
     @cached_property
     def instant_ms(self) -> float:
@@ -147,11 +151,8 @@ class LockContention:
     @property
     def verdicts(self) -> list[Verdict]:
         """The figures against their targets; a run that left rents unpaid cannot pass."""
-        figures = self.figures
-        judged = [judge(kpi, figures[name]) for name, kpi in KPIS.items() if name in figures]
-        if not self.rents.never + self.visits.never:
-            return judged
-        return [Verdict(v.kpi, v.figure, "inconclusive" if v.word == "pass" else v.word) for v in judged]
+        flaw = "rents or slots were left" if self.rents.never + self.visits.never else None
+        return judge_all(self.figures, kpis_in_force(), flaw=flaw)
 
     @property
     def reading(self) -> str:
@@ -201,6 +202,9 @@ class LockContention:
             clicks=self.click_rows,
             guards=self.guard_rows,
             host=this_host(),
+            place=self.place,
+            commit=commit(),
+            seed=self.plan.seed,
         )
 
     def _troubles(self) -> str:
@@ -224,7 +228,8 @@ async def measure_lock_contention(site: Site, plan: LockPlan) -> LockContention:
     Raises:
         MeasurementFailed: a lock was never granted often enough to say anything about it.
     """
-    started, clock = utc_now(), time.monotonic()
+    started, around = utc_now(), await survey(site.environment)
+    clock = time.monotonic()
     server_url = (await asyncio.to_thread(shared_cloud)).postgres_url
     async with open_bench(site.environment) as bench:
         contention, fair = await _contend(bench, plan)
@@ -237,8 +242,8 @@ async def measure_lock_contention(site: Site, plan: LockPlan) -> LockContention:
             rents, visits = await asyncio.gather(
                 pay_rents(lab, plan.payments, plan.seed), book_visits(lab, plan.payments, plan.seed)
             )
-    taken = time.monotonic() - clock
-    return LockContention(site, plan, started, taken, contention, fair, clicks, told, tried, rents, visits)
+    taken, place = time.monotonic() - clock, around.until_now()
+    return LockContention(site, plan, started, taken, contention, fair, clicks, told, tried, rents, visits, place)
 
 
 async def _contend(bench: Bench, plan: LockPlan) -> tuple[list[Contention], Contention]:

@@ -15,7 +15,11 @@ import msgspec
 import pandas as pd
 
 from ..check import Step
+from .host import identity, processor
 from .kpis import Verdict
+from .place import Place
+from .rates import Knee
+from .rates import Step as RateStep
 from .stats import Interval
 
 RESULTS_FOLDER_VARIABLE = "DOUSELL_CACHE_RESULTS"
@@ -104,14 +108,52 @@ class GuardRow(msgspec.Struct, frozen=True):
     never: int
 
 
+class EnvironmentRow(msgspec.Struct, frozen=True):
+    """One environment in figures, of those that were measured side by side.
+
+    Args:
+        environment: its name.
+        cache: its cache's address, without credentials.
+        figures: hit rate, percentiles in ms, and speedup.
+        hit_rates: by kind of page.
+        outcomes: how many requests ended in each way.
+        commands_per_1000: executed by the server for 1,000 reads, or sent to it where it does not tell.
+        steps: how fast hits were at ever higher rates.
+        knee: up to which rate they stayed fast.
+        place: how far the cache was.
+    """
+
+    environment: str
+    cache: str
+    figures: dict[str, Interval]
+    hit_rates: dict[str, Interval]
+    outcomes: dict[str, int]
+    commands_per_1000: float
+    steps: list[RateStep]
+    knee: Knee
+    place: Place | None = None
+
+
 class Host(msgspec.Struct, frozen=True):
-    """The machine and the versions a result was measured with; never its name or paths."""
+    """The machine and the versions a result was measured with; never its name or paths.
+
+    Args:
+        system: the kernel.
+        machine: the processor's architecture.
+        cpus: how many processors there are.
+        python: its version.
+        versions: of the packages that matter to a figure.
+        id: what tells this machine from others, see :func:`.host.identity`; empty in results of before there was one.
+        processor: its model.
+    """
 
     system: str
     machine: str
     cpus: int
     python: str
     versions: dict[str, str]
+    id: str = ""
+    processor: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +176,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         contention: a row for each number of callers at one lock.
         clicks: a row for each number of clicks at the same instant.
         guards: a row for each choice of guards before a payment.
-        host: where it was measured.
+        compared: a row for each of the environments that were measured side by side.
+        host: which machine measured.
+        place: how far its cache was, and over what.
+        commit: the repository's, with ``-dirty`` when it had changes; None outside a repository.
+        seed: of everything that was drawn; None where nothing is.
     """
 
     notebook: str
@@ -153,7 +199,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     contention: list[ContentionRow] = []
     clicks: list[ClickRow] = []
     guards: list[GuardRow] = []
+    compared: list[EnvironmentRow] = []
     host: Host | None = None
+    place: Place | None = None
+    commit: str | None = None
+    seed: int | None = None
 
 
 def this_host() -> Host:
@@ -164,6 +214,8 @@ def this_host() -> Host:
         cpus=os.cpu_count() or 1,
         python=platform.python_version(),
         versions={name: version(name) for name in _STAMPED},
+        id=identity(),
+        processor=processor(),
     )
 
 

@@ -1,8 +1,10 @@
 """Whether two runs differ, and by how much. Pure. Neither side's clusters pass for certainty.
 
-- How much: a ratio of percentiles or means with its interval (for means: :func:`.stats.ratio_of_means`).
+- How much: a ratio of percentiles or means with its interval (for means: :func:`.stats.ratio_of_means`), or a
+  difference of shares.
 - Whether at all: a rank test of Brunner and Munzel's kind, which asks how often a sample of one run is above one of the
   other; its standard error comes from blocks, so that it holds for samples that come in clusters.
+- Several figures at once: p values by Holm, so that one of them alone is seldom a false alarm.
 - While it runs: looks that may be taken as often as one likes (mSPRT, Robbins 1970).
 
 Simulated by ``python -m benchmarks.coverage``, lognormal times with a spread of 0.5, in % of comparisons. A/A, where
@@ -26,6 +28,7 @@ Twenty looks at P95 (1,000 comparisons each); beside them, looks at the plain in
 """
 
 import math
+from collections.abc import Mapping
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -63,6 +66,86 @@ def ratio(above: Interval, below: Interval) -> Interval:
     down = math.hypot(math.log(above.value / above.low), math.log(below.high / below.value))
     up = math.hypot(math.log(above.high / above.value), math.log(below.value / below.low))
     return Interval(value, value * math.exp(-down), value * math.exp(up), samples)
+
+
+def difference(above: Interval, below: Interval) -> Interval:
+    """Return the difference of two shares that were measured independently, each with its own interval.
+
+    The ends are as far from it as both shares' own ends are from them, added in squares (Newcombe 1998, method 10).
+
+    Args:
+        above: what is subtracted from.
+        below: what is subtracted.
+    """
+    value, samples = above.value - below.value, min(above.samples, below.samples)
+    if above.low is None or above.high is None or below.low is None or below.high is None:
+        return Interval(value, samples=samples)
+    down = math.hypot(above.value - above.low, below.high - below.value)
+    up = math.hypot(above.high - above.value, below.value - below.low)
+    return Interval(value, value - down, value + up, samples)
+
+
+def p_of_ratio(found: Interval) -> float | None:
+    """Return how often figures that are alike have at least this ratio: below 5 % just when its interval leaves 1 out.
+
+    Args:
+        found: the ratio, as :func:`ratio` returns it; None is returned for one without ends.
+    """
+    if not (found.value > 0 and found.low and found.high):
+        return None
+    logs = Interval(math.log(found.value), math.log(found.low), math.log(found.high))
+    return p_of_difference(logs)
+
+
+def p_of_difference(found: Interval) -> float | None:
+    """Return how often figures that are alike differ at least so much: below 5 % just when the interval leaves 0 out.
+
+    Args:
+        found: the difference, as :func:`difference` returns it; None is returned for one without ends.
+    """
+    if found.low is None or found.high is None:
+        return None
+    reach = found.value - found.low if found.value > 0 else found.high - found.value
+    if not reach:
+        return float(found.value == 0)
+    return 2 * NormalDist().cdf(-abs(found.value) / reach * _REACH)
+
+
+def p_of_student(t: float, freedom: int) -> float:
+    """Return how often a value of Student's t is at least so far from 0, on either side.
+
+    Abramowitz and Stegun 26.7.3 and 26.7.4, exact for whole degrees of freedom.
+
+    Args:
+        t: the value.
+        freedom: degrees of freedom, 1 or more.
+    """
+    angle = math.atan(abs(t) / math.sqrt(freedom))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term, total = (cosine if odd else 1.0), 0.0
+    for index in range(2 + odd, freedom + 1, 2):
+        total += term
+        term *= cosine**2 * (index - 1) / index
+    inside = 2 / math.pi * (angle + sine * total) if odd else sine * total
+    return min(1.0, max(0.0, 1 - inside))
+
+
+def holm(values: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    """Return p values raised so that, of all together, any false alarm is as rare as one value alone says (Holm 1979).
+
+    Args:
+        values: the p value of each figure.
+        weights: how much of the error rate each of them may have, against the others.
+    """
+    order = sorted(values, key=lambda name: values[name] / weights[name])
+    left, highest = sum(weights[name] for name in values), 0.0
+    raised: dict[str, float] = {}
+    for name in order:
+        highest = max(highest, min(1.0, values[name] * left / weights[name]))
+        raised[name] = highest
+        left -= weights[name]
+    return raised
 
 
 def ratio_of_percentiles(above: Samples, below: Samples, percent: float) -> Interval:

@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..measure.kpis import KPIS, Kpi, Word, judge
+from ..measure.kpis import Kpi, Word, judge, kpis_in_force
 from ..measure.stats import Interval
 from .figures import ALL, ApplicationFigures, Reconciliation, Sample, ServerDelta, ServerFigures
 
@@ -36,9 +36,9 @@ def view(sample: Sample) -> RenderableType:
 
 def verdicts(sample: Sample) -> dict[str, Word]:
     """Return what the targets say of the environment's own reads, by figure; nothing where there are no reads."""
-    row = sample.of()
+    row, kpis = sample.of(), kpis_in_force()
     figures = {name: getattr(row, name, None) for name in _KPIS}
-    return {name: judge(KPIS[name], figure).word for name, figure in figures.items() if isinstance(figure, Interval)}
+    return {name: judge(kpis[name], figure).word for name, figure in figures.items() if isinstance(figure, Interval)}
 
 
 def _alerts(sample: Sample) -> Iterator[Text]:
@@ -67,7 +67,7 @@ def _kpis(row: ApplicationFigures, *, several: bool) -> Table:
     table = Table.grid(padding=(0, 2))
     label = f"{row.environment}: " if several else ""
     for name in _KPIS:
-        figure, kpi = getattr(row, name), KPIS[name]
+        figure, kpi = getattr(row, name), kpis_in_force()[name]
         if figure:
             mark, colour = _MARKS[judge(kpi, figure).word]
             value = Text(_figure(figure, kpi.unit), f"bold {colour}")

@@ -30,6 +30,11 @@ class Notebook:
     parameters: tuple[Parameter, ...]
     cells: int
 
+    @property
+    def spanning(self) -> bool:
+        """Whether it goes through all environments by itself, and so runs once, after all others."""
+        return any(parameter.name == "environments" for parameter in self.parameters)
+
 
 @cache
 def folder() -> Path:

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..measure.kpis import alerts
 from ..measure.result import Result
 from .record import EnvironmentRecord, NotebookRecord, Status, environment_verdict
 from .spec import Spec, write_atomically
@@ -42,11 +43,12 @@ def environment_record(folder: Path, spec: Spec, watched: Watched, redact: Calla
     return EnvironmentRecord(
         status=status,
         reason=_line(reason, redact),
-        verdict=environment_verdict(status, results),
+        verdict=environment_verdict(status, results, judges=bool(spec.environment)),
         emulated=list(dict.fromkeys(line for result in results for line in result.emulated)),
         figures={name: figure for result in results for name, figure in result.figures.items()},
         samples=sum(pq.read_metadata(path).num_rows for path in samples_of(folder)),
         notebooks=notebooks,
+        alerts=alerts(verdict for result in results for verdict in result.verdicts),
     )
 
 

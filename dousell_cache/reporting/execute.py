@@ -42,7 +42,7 @@ def work(folder: Path, preflight: Callable[[str], str | None]) -> None:
     os.chdir(folder)
     os.environ.update(kernels.variables(folder))
     diary = Diary(folder / "progress.json")
-    unreachable = preflight(spec.environment)
+    unreachable = preflight(spec.environment) if spec.environment else None
     if unreachable:
         diary.note(unreachable=unreachable)
     else:

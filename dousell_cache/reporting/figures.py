@@ -27,10 +27,20 @@ COLOURS = {
     "refused": "#CC79A7",
     "bypass": "#0072B2",
     "error": "#000000",
+    "timeout": "#666666",
     "origin alone": "#0072B2",
     "all reads": "#7A5C00",
 }
-_MARKERS = {"hit": "o", "miss": "X", "coalesced": "s", "stale": "D", "refused": "v", "bypass": "^", "error": "*"}
+_MARKERS = {
+    "hit": "o",
+    "miss": "X",
+    "coalesced": "s",
+    "stale": "D",
+    "refused": "v",
+    "bypass": "^",
+    "error": "*",
+    "timeout": "P",
+}
 STYLE = str(files(__package__) / "dousell.mplstyle")
 """What every picture looks like."""
 

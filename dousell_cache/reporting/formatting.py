@@ -2,8 +2,24 @@
 
 from datetime import UTC, datetime
 
-_SHARES = ("hit_rate", "in_order", "in_order_fair", "double_payments", "double_bookings")
-_UNITS = dict.fromkeys(_SHARES, "%") | {"speedup": "×", "grants_per_second": "/s"}
+from ..measure.compare import SHARES
+from ..measure.kpis import KPIS
+from ..measure.place import Place
+from .tables import number
+
+LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {
+    "speedup": "Speedup",
+    "lock_wait_p50_ms": "Wait for a contended lock, P50",
+    "lock_wait_p95_ms": "Wait for a contended lock, P95",
+    "lock_hold_p50_ms": "Contended lock held, P50",
+    "grants_per_second": "Grants of a contended lock",
+    "in_order": "Served in order of arrival",
+    "in_order_fair": "Served in order, fair=True",
+    "rejected_click_p50_ms": "Double click rejected after, P50",
+}
+"""What figures are called on pages and in tables."""
+
+_UNITS = dict.fromkeys(SHARES, "%") | {"speedup": "×", "grants_per_second": "/s"}
 
 
 def unit_of(figure: str) -> str:
@@ -31,3 +47,13 @@ def duration(seconds: float) -> str:
 def seconds_between(started: str, finished: str) -> float:
     """Return the seconds between two moments in ISO 8601."""
     return (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+
+
+def distance(place: Place) -> str:
+    """Write how far a cache is: ``a round trip takes at least 0.12 ms (20 pings, TLS, from cdg1)``."""
+    told = [
+        f"{place.pings} pings",
+        *(["TLS"] if place.tls else []),
+        *([f"from {place.region}"] if place.region else []),
+    ]
+    return f"a round trip takes at least {number(place.rtt_floor_ms or 0.0, 'ms')} ({', '.join(told)})"

@@ -13,12 +13,12 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..check import Step
-from ..measure.kpis import KPIS, Verdict
+from ..measure.kpis import Verdict
 from ..measure.result import LatencyRow, Result
 from ..measure.stats import Interval
 from . import formatting, prose, tables
 from .charts import LogScale, bullet
-from .record import EnvironmentRecord, NotebookRecord, Results, RunVerdict
+from .record import TOGETHER, EnvironmentRecord, NotebookRecord, Results, RunVerdict
 
 WORDS: Mapping[RunVerdict, str] = {
     "pass": "pass",
@@ -26,16 +26,6 @@ WORDS: Mapping[RunVerdict, str] = {
     "inconclusive": "inconclusive",
     "error": "failed to run",
     "unreachable": "unreachable",
-}
-_LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {
-    "speedup": "Speedup",
-    "lock_wait_p50_ms": "Wait for a contended lock, P50",
-    "lock_wait_p95_ms": "Wait for a contended lock, P95",
-    "lock_hold_p50_ms": "Contended lock held, P50",
-    "grants_per_second": "Grants of a contended lock",
-    "in_order": "Served in order of arrival",
-    "in_order_fair": "Served in order, fair=True",
-    "rejected_click_p50_ms": "Double click rejected after, P50",
 }
 _HINTS = {
     "hit_rate": "Usual causes: entries that expire before they are asked for again, more different pages than reads to "
@@ -71,7 +61,7 @@ class Section:
     """One environment, as the page shows it.
 
     Args:
-        name: the environment's.
+        name: the environment's, or ``together``.
         record: what was found there.
         chapters: its notebooks, the failed ones first.
     """
@@ -106,6 +96,12 @@ class Section:
         return next((result.cache for result in reversed(list(self.results))), "")
 
     @property
+    def distance(self) -> str:
+        """How far away the cache is, in words; empty where nobody measured it."""
+        places = (result.place for result in reversed(self.results) if result.place)
+        return next((formatting.distance(place) for place in places if place.rtt_floor_ms is not None), "")
+
+    @property
     def origin(self) -> str:
         """What the loaders read."""
         return next((result.origin for result in self.results if result.origin), "")
@@ -119,17 +115,20 @@ def render(results: Results, folder: Path) -> str:
         folder: the run's, where ``notebooks/<environment>/<name>.ipynb`` are.
     """
     sections = [_section(name, record, folder) for name, record in results.environments.items()]
+    together = [_section(TOGETHER, results.together, folder)] if results.together else []
     return (
         templates()
         .get_template("run.html.j2")
         .render(
             results=results,
             sections=sections,
+            together=together,
+            places=_places(results),
             headline=headline(results, sections),
             figures=_compared(results),
             ways=_ways(sections),
             scale=LogScale(row for section in sections for row in section.latency),
-            has_samples=any(record.samples for record in results.environments.values()),
+            has_samples=any(record.samples for record in results.parts.values()),
         )
     )
 
@@ -146,7 +145,7 @@ def templates() -> jinja2.Environment:
     )
     environment.globals.update(
         words=WORDS,
-        labels=_LABELS,
+        labels=formatting.LABELS,
         hints=_HINTS,
         bullet=bullet,
         number=tables.number,
@@ -170,7 +169,8 @@ def headline(results: Results, sections: list[Section]) -> str:
         return "The run was stopped"
     match results.verdict:
         case "pass":
-            return "Every target is met" if verdicts else "The connection test passed"
+            steps = any(section.steps for section in sections)
+            return "Every target is met" if verdicts else "The connection test passed" if steps else "Measured"
         case "fail":
             return f"{missed} of {len(verdicts)} targets missed" if missed else "The connection test failed"
         case "inconclusive":
@@ -180,6 +180,13 @@ def headline(results: Results, sections: list[Section]) -> str:
             return f"{' and '.join(gone)} could not be reached"
         case "error":
             return "The run failed"
+
+
+def _places(results: Results) -> list[str]:
+    """Return the environments that were asked for, also when they were only compared."""
+    records = results.together.notebooks.values() if results.together else ()
+    compared = [name for record in records if record.result for name in record.result.environment.split(", ")]
+    return list(dict.fromkeys([*results.environments, *compared]))
 
 
 def _section(name: str, record: EnvironmentRecord, folder: Path) -> Section:
@@ -199,7 +206,7 @@ def _chapter(name: str, record: NotebookRecord, path: Path) -> Chapter:
 def _compared(results: Results) -> list[tuple[str, dict[str, Interval]]]:
     """Return each figure that any environment has, and what it is in each of them."""
     records = results.environments
-    names = dict.fromkeys([*_LABELS, *(name for record in records.values() for name in record.figures)])
+    names = dict.fromkeys([*formatting.LABELS, *(name for record in records.values() for name in record.figures)])
     rows = (
         (name, {environment: record.figures[name] for environment, record in records.items() if name in record.figures})
         for name in names

@@ -110,7 +110,10 @@ _TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
 }
 
 _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
+_ENVIRONMENTS = Parameter("environments", "str", "local,vercel", "which environments, separated by commas")
 _PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
+_OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
+_SCHEDULER = "a Dask scheduler's address such as tcp://10.0.0.5:8786, whose workers they are; empty: none"
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -126,6 +129,30 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("skew", "float", 1.0, _SKEW, 0, 5),
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
             _PROFILE,
+            Parameter("workers", "int", 1, "how many processes make the reads; 1: the kernel itself", 1, 64),
+            Parameter("scheduler", "str", "", _SCHEDULER),
+        ),
+        "02_compare_environments": (
+            _ENVIRONMENTS,
+            Parameter(
+                "requests",
+                "Optional[int]",
+                None,
+                "how many reads in each environment; None for what the profile says",
+                100,
+                1_000_000,
+            ),
+            Parameter("properties", "int", 100, "how many properties the site has", 1, 1_000),
+            Parameter(
+                "requests_per_month",
+                "int",
+                1_000_000,
+                "for how many reads a month the cost is reckoned",
+                1,
+                1_000_000_000_000,
+            ),
+            Parameter("seed", "int", 1, "of arrivals, pages and changes", 0, 2**32 - 1),
+            _PROFILE,
         ),
         "03_measure_lock_contention": (
             _ENVIRONMENT,
@@ -135,6 +162,15 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
                 "rents", "Optional[int]", None, "how many rents to pay; None for what the profile says", 1, 100_000
             ),
             Parameter("seed", "int", 1, "of the pauses, losses and failures", 0, 2**32 - 1),
+            _PROFILE,
+        ),
+        "04_tune_ttl": (
+            _ENVIRONMENT,
+            Parameter("trace", "str", "", "a recording, a folder of them, or a CSV file; empty: a drawn page mix"),
+            Parameter("target", "float", 0.9, "the share of reads that are to be hits", 0, 1),
+            Parameter("max_outdated", "float", 1.0, "the share of reads that may be out of date; 1 for any", 0, 1),
+            Parameter("hours", "float", 12.0, "how long the page mix lasts", 0.1, 168),
+            Parameter("seed", "int", 1, "of the page mix", 0, 2**32 - 1),
             _PROFILE,
         ),
     }
@@ -189,8 +225,8 @@ def resolve_all(
 def _check_names(declared: Mapping[str, Iterable[Parameter]], given: Mapping[str, str]) -> None:
     names = {parameter.name for parameters in declared.values() for parameter in parameters}
     for name in given:
-        if name in {"environment", "profile"}:
-            option = {"environment": "--env", "profile": "--profile"}[name]
+        if name in _OPTIONS:
+            option = _OPTIONS[name]
             message = f"parameter {name} is set by {option}"
             raise ConfigurationError(message)
         if name not in names:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from ..measure.kpis import Word, overall
+from ..measure.kpis import Alert, Word, overall
 from ..measure.result import Host, Result
 from ..measure.stats import Interval
 from .parameters import Value
@@ -20,6 +20,9 @@ Status = Literal["ok", "unreachable", "cell_error", "timeout", "dead_kernel", "i
 NotebookStatus = Literal["ok", "cell_error", "timeout", "dead_kernel", "interrupted", "not_run"]
 RunVerdict = Literal["pass", "fail", "inconclusive", "error", "unreachable"]
 State = Literal["running", "finished", "interrupted", "failed"]
+
+TOGETHER = "together"
+"""What the part of a run is called whose notebooks go through all environments by themselves."""
 
 EXIT_CODES: dict[RunVerdict, int] = {"error": 3, "unreachable": 4, "fail": 1, "inconclusive": 5, "pass": 0}
 """Worst first. A run that failed says nothing for certain, so it outranks all; an environment that was not reached
@@ -53,6 +56,7 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
         figures: the notebooks' figures by name.
         samples: how many raw measurements are in ``samples.parquet``.
         notebooks: each notebook's record, in the order in which they ran.
+        alerts: figures that are surely beyond their alert level.
     """
 
     status: Status
@@ -62,6 +66,7 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Interval]
     samples: int
     notebooks: dict[str, NotebookRecord]
+    alerts: list[Alert] = []
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +96,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of ``results.json``."""
+    """The whole of ``results.json``.
+
+    Args:
+        schema: what this is.
+        version: of its shape.
+        run: the run's own facts.
+        verdict: that of its worst part.
+        exit_code: the command's.
+        environments: what was found in each.
+        together: what the notebooks found that compare all environments; None when there were none of them.
+    """
 
     schema: str = SCHEMA
     version: int = VERSION
@@ -99,6 +114,12 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     verdict: RunVerdict
     exit_code: int
     environments: dict[str, EnvironmentRecord]
+    together: EnvironmentRecord | None = None
+
+    @property
+    def parts(self) -> dict[str, EnvironmentRecord]:
+        """What was found in each environment, and behind them what was found in all of them together."""
+        return {**self.environments, **({TOGETHER: self.together} if self.together else {})}
 
 
 class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +130,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         state: ``running`` until the end; ``failed`` when the report itself could not be written.
         exit_code: the command's; None while it runs.
         reason: why it did not finish, in one line.
-        environments: each one's status, or ``pending`` or ``running``.
+        environments: the status of each, and of ``together``, or ``pending`` or ``running``.
         pid: the process that writes this.
         started: UTC, ISO 8601.
         finished: likewise; None while it runs.
@@ -125,10 +146,15 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     finished: str | None = None
 
 
-def environment_verdict(status: Status, results: Iterable[Result]) -> RunVerdict:
+def environment_verdict(status: Status, results: Iterable[Result], *, judges: bool = True) -> RunVerdict:
     """Return the word for one environment: its status when something went wrong, else what the figures say.
 
     A connection test counts like a target: passed when every step did.
+
+    Args:
+        status: how it went.
+        results: what its notebooks published.
+        judges: whether it is there to judge; a mere comparison that ran to its end passes, without a target.
     """
     if status != "ok":
         return "unreachable" if status == "unreachable" else "error"
@@ -136,7 +162,7 @@ def environment_verdict(status: Status, results: Iterable[Result]) -> RunVerdict
     for result in results:
         words += [verdict.word for verdict in result.verdicts]
         words += ["pass" if all(step.passed for step in result.steps) else "fail"] if result.steps else []
-    return overall(words)
+    return overall(words) if words or judges else "pass"
 
 
 def run_verdict(environments: Iterable[EnvironmentRecord]) -> RunVerdict:

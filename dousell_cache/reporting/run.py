@@ -10,14 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..measure.provenance import commit
 from ..measure.result import this_host, utc_now
 from . import collect, index, page
 from .catalog import Notebook
 from .folder import RunFolder, writing
 from .journal import Journal
 from .parameters import Value
-from .provenance import commit
-from .record import EXIT_CODES, EnvironmentRecord, Results, Run, encode, run_verdict
+from .record import EXIT_CODES, TOGETHER, EnvironmentRecord, Results, Run, encode, run_verdict
 from .redact import redactor
 from .spec import Progress, Spec, Task, write_atomically
 from .stopping import Stop, stop_requests
@@ -27,6 +27,21 @@ SECONDS = {"quick": 180.0, "full": 3600.0}
 """How long one environment may take by default, by profile: several times what it needs."""
 
 _CELL_SHARE = 0.5  # a cell that hangs must leave time for the notebooks after it
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker has to do.
+
+    Args:
+        name: the environment's, or ``together``.
+        notebooks: in order.
+        spec: what is written down for the worker.
+    """
+
+    name: str
+    notebooks: Sequence[Notebook]
+    spec: Spec
 
 
 @dataclass(frozen=True)
@@ -49,15 +64,24 @@ class Request:
     seconds: float
     command: str = ""
 
-    def spec(self, environment: str) -> Spec:
-        """Return what the worker of an environment has to do."""
-        tasks = [self._task(notebook, environment) for notebook in self.notebooks]
-        return Spec(environment, tasks, self.seconds, self.seconds * _CELL_SHARE)
+    @property
+    def parts(self) -> list[Part]:
+        """What each worker has to do: one for each environment, and a last one for the notebooks that span them."""
+        single = [notebook for notebook in self.notebooks if not notebook.spanning]
+        spanning = [notebook for notebook in self.notebooks if notebook.spanning]
+        parts = [self._part(name, single, [name]) for name in self.environments] if single else []
+        return [*parts, *([self._part(TOGETHER, spanning, self.environments)] if spanning else [])]
 
-    def _task(self, notebook: Notebook, environment: str) -> Task:
-        parameters = dict(self.parameters[notebook.name])
-        if "environment" in parameters:
-            parameters["environment"] = environment
+    def _part(self, name: str, notebooks: Sequence[Notebook], environments: Sequence[str]) -> Part:
+        own = {"environment": environments[0], "environments": ",".join(environments)}
+        tasks = [self._task(notebook, own) for notebook in notebooks]
+        seconds = self.seconds * len(environments)
+        return Part(name, notebooks, Spec("" if name == TOGETHER else name, tasks, seconds, seconds * _CELL_SHARE))
+
+    def _task(self, notebook: Notebook, own: dict[str, str]) -> Task:
+        parameters: dict[str, Value] = {
+            name: own.get(name, value) for name, value in self.parameters[notebook.name].items()
+        }
         injected = 1 if parameters else 0
         return Task(notebook.name, notebook.cells + injected, parameters)
 
@@ -67,7 +91,7 @@ class Stage:
     """How far a run is, for a progress bar.
 
     Args:
-        environment: under way.
+        environment: under way, or ``together``.
         notebook: under way; empty while the environment is prepared.
         fraction: of all cells of the run.
     """
@@ -120,16 +144,16 @@ def run(
         ReportNotWritten: it could at first, and then no more.
     """
     folder = RunFolder(out)
-    journal = Journal(folder, request.environments)
+    journal = Journal(folder, [part.name for part in request.parts])
     try:
         with writing(), stop_requests() as stop:
             journal.write()
             (folder.path / "notebooks").mkdir()
             with tempfile.TemporaryDirectory(prefix="dousell-", ignore_cleanup_errors=True) as scratch:
                 way = _Measuring(request, folder, journal, stop, observe, worker, Path(scratch).resolve())
-                environments = way.environments()
+                records = way.records()
                 way.keep_samples()
-            results = _results(request, folder.id, journal.status.started, environments, stop)
+            results = _results(request, folder.id, journal.status.started, records, stop)
             write_atomically(folder.path / "results.json", encode(results))
             write_atomically(folder.path / "index.html", page.render(results, folder.path).encode())
             journal.end("interrupted" if stop.signum else "finished", results.exit_code)
@@ -144,7 +168,7 @@ def run(
 
 @dataclass
 class _Measuring:
-    """One run's way through its environments.
+    """One run's way through its parts.
 
     Args:
         request: what to do.
@@ -164,58 +188,56 @@ class _Measuring:
     worker: Sequence[str]
     scratch: Path
 
-    def environments(self) -> dict[str, EnvironmentRecord]:
-        """Go through all environments and return what was found in each."""
+    def records(self) -> dict[str, EnvironmentRecord]:
+        """Go through all parts and return what was found in each."""
         records = {}
-        for number, environment in enumerate(self.request.environments):
-            spec = self.request.spec(environment)
-            records[environment] = collect.not_started(spec) if self.stop() else self._environment(number, spec)
-            self.journal.note(environment, records[environment].status)
+        for number, part in enumerate(self.request.parts):
+            records[part.name] = collect.not_started(part.spec) if self.stop() else self._record(number, part)
+            self.journal.note(part.name, records[part.name].status)
         return records
 
     def keep_samples(self) -> None:
         """Write all raw measurements into the run's folder."""
-        folders = (self.scratch / environment for environment in self.request.environments)
+        folders = (self.scratch / part.name for part in self.request.parts)
         samples = [path for folder in folders for path in collect.samples_of(folder)]
         collect.write_samples(samples, self.folder.path / "samples.parquet")
 
-    def _environment(self, number: int, spec: Spec) -> EnvironmentRecord:
-        self.journal.note(spec.environment, "running")
-        own = _prepared(self.scratch / spec.environment, self.request)
-        tell = _teller(number, len(self.request.environments), spec, self.observe)
-        watched = watch(own, spec, stop=self.stop, observe=tell, command=self.worker)
-        record = collect.environment_record(own, spec, watched, redactor())
-        kept = self.folder.path / "notebooks" / spec.environment
+    def _record(self, number: int, part: Part) -> EnvironmentRecord:
+        self.journal.note(part.name, "running")
+        own = _prepared(self.scratch / part.name, part.notebooks)
+        tell = _teller(number, len(self.request.parts), part, self.observe)
+        watched = watch(own, part.spec, stop=self.stop, observe=tell, command=self.worker)
+        record = collect.environment_record(own, part.spec, watched, redactor())
+        kept = self.folder.path / "notebooks" / part.name
         collect.keep_notebooks(own, record.notebooks, kept, redactor())
         return record
 
 
-def _prepared(own: Path, request: Request) -> Path:
-    """Make an environment's folder and return it."""
+def _prepared(own: Path, notebooks: Sequence[Notebook]) -> Path:
+    """Make a worker's folder and return it."""
     for name in ("sources", "executed", "results", "runtime", "settings", "cwd"):
         (own / name).mkdir(parents=True)
-    for number, notebook in enumerate(request.notebooks):
+    for number, notebook in enumerate(notebooks):
         (own / "results" / str(number)).mkdir()
         shutil.copyfile(notebook.path, own / "sources" / f"{number}.ipynb")
     return own
 
 
-def _teller(number: int, environments: int, spec: Spec, observe: Callable[[Stage], None]) -> Callable[[Progress], None]:
-    cells = max(1, sum(task.cells for task in spec.tasks))
+def _teller(number: int, parts: int, part: Part, observe: Callable[[Stage], None]) -> Callable[[Progress], None]:
+    tasks = part.spec.tasks
+    cells = max(1, sum(task.cells for task in tasks))
 
     def tell(progress: Progress) -> None:
-        before = sum(task.cells for task in spec.tasks[: len(progress.outcomes)])
-        under_way = progress.cell if len(progress.outcomes) < len(spec.tasks) else 0
+        before = sum(task.cells for task in tasks[: len(progress.outcomes)])
+        under_way = progress.cell if len(progress.outcomes) < len(tasks) else 0
         fraction = min(1.0, (before + under_way) / cells)
-        observe(Stage(spec.environment, progress.notebook, (number + fraction) / environments))
+        observe(Stage(part.name, progress.notebook, (number + fraction) / parts))
 
     return tell
 
 
-def _results(
-    request: Request, run_id: str, started: str, environments: dict[str, EnvironmentRecord], stop: Stop
-) -> Results:
-    verdict = run_verdict(environments.values())
+def _results(request: Request, run_id: str, started: str, records: dict[str, EnvironmentRecord], stop: Stop) -> Results:
+    verdict = run_verdict(records.values())
     facts = Run(
         id=run_id,
         started=started,
@@ -228,4 +250,5 @@ def _results(
         commit=commit(),
     )
     code = 128 + stop.signum if stop.signum else EXIT_CODES[verdict]
-    return Results(run=facts, verdict=verdict, exit_code=code, environments=environments)
+    together = records.pop(TOGETHER, None)
+    return Results(run=facts, verdict=verdict, exit_code=code, environments=records, together=together)

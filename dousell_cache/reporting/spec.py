@@ -32,7 +32,7 @@ class Spec(msgspec.Struct, frozen=True):
     """What one worker has to do.
 
     Args:
-        environment: where.
+        environment: where; empty when the notebooks go to the environments by themselves.
         tasks: in this order.
         seconds: how long all of it may take.
         cell_seconds: how long one cell may take.

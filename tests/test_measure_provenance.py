@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from dousell_cache.reporting.provenance import commit
+from dousell_cache.measure.provenance import commit
 
 
 def test_the_commit_is_the_repositorys_or_none() -> None:

@@ -1,0 +1,307 @@
+"""What several environments were measured to be, side by side: the figures, costs and rows of notebook 02."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import msgspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..dousell.site import Site
+from .cost import PRICES, Cost, Prices, Saved, break_even, project, saved
+from .load import LoadResult
+from .pages import Page, page_mix, page_of
+from .place import Place
+from .provenance import commit
+from .rates import Knee, Step, knee
+from .result import EnvironmentRow, Result, this_host
+from .stats import Interval, cold_start, percentile, ratio_of_means, share
+from .usage import Usage
+from .workload import Schedule
+
+_REQUESTS = {"quick": 480, "full": 20_000}
+_RATE = 40.0  # reads per second of each environment: few enough that a small machine measures the cache and not itself
+_ORIGIN_CALLS = {"quick": 40, "full": 400}
+_ORIGIN_RATE = 20.0
+WITHDRAWN = "withdrawn"
+"""How a request ended that told the cache of a change."""
+
+
+class SidePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure; equal plans ask for the same pages at the same times.
+
+    Args:
+        requests: how many reads in each environment; None for what the profile says (480 quick, 20,000 full).
+        properties: how many properties the site has; a tenth as many owners.
+        seed: of arrivals, pages and changes.
+        profile: ``quick`` or ``full``.
+
+    Raises:
+        ValueError: a value makes no sense; the message names it.
+    """
+
+    requests: int | None = None
+    properties: int = 100
+    seed: int = 1
+    profile: str = "quick"
+
+    def __post_init__(self) -> None:
+        if self.profile not in _REQUESTS:
+            message = f"there is no profile {self.profile!r}; there are {', '.join(_REQUESTS)}"
+            raise ValueError(message)
+        if self.requests is not None and self.requests < 100:
+            message = f"requests must be 100 or more, or None for what the profile says, not {self.requests}"
+            raise ValueError(message)
+        if self.properties < 1:
+            message = f"properties must be 1 or more, not {self.properties}"
+            raise ValueError(message)
+
+    def schedule(self, pages: tuple[Page, ...]) -> Schedule:
+        """Return which page is read or withdrawn when: Poisson arrivals."""
+        arrivals = Schedule.poisson(_RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
+        return page_mix(arrivals, seed=self.seed, pages=pages)
+
+    @property
+    def origin_schedule(self) -> Schedule:
+        """When the origin alone is read, as the base of the speedup."""
+        return Schedule.poisson(_ORIGIN_RATE, seed=self.seed, requests=_ORIGIN_CALLS[self.profile])
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One environment, measured.
+
+    Args:
+        site: where it was measured.
+        place: how far its cache is.
+        keys: of each request, in order.
+        loads: what became of them, the two halves.
+        usages: what each half took.
+        steps: the sweep over rates.
+    """
+
+    site: Site
+    place: Place
+    keys: NDArray[np.str_]
+    loads: list[LoadResult] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return self.site.environment.name
+
+    @cached_property
+    def outcomes(self) -> NDArray[np.str_]:
+        """How each request ended, in order."""
+        return np.concatenate([np.array(load.outcomes) for load in self.loads])
+
+    @cached_property
+    def response_ms(self) -> NDArray[np.float64]:
+        """How long each request took, from its intended start."""
+        return np.concatenate([load.response_ms for load in self.loads])
+
+    @cached_property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which requests were reads that were answered."""
+        return ~np.isin(self.outcomes, ("error", "timeout", WITHDRAWN))
+
+    @cached_property
+    def answered_ms(self) -> NDArray[np.float64]:
+        """Response times of the reads that were answered."""
+        times: NDArray[np.float64] = self.response_ms[self.answered]
+        return times
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many requests ended in each way."""
+        names, numbers = np.unique(self.outcomes, return_counts=True)
+        return dict(zip(names.tolist(), numbers.tolist(), strict=True))
+
+    @property
+    def usage(self) -> Usage:
+        """The commands of both halves."""
+        return sum_of(self.usages)
+
+    @property
+    def knee(self) -> Knee:
+        """Up to which rate its hits stay fast."""
+        return knee(self.steps)
+
+    def figures(self, origin: LoadResult) -> dict[str, Interval]:
+        """Return hit rate, percentiles and speedup, each with its interval.
+
+        Args:
+            origin: the reads of the origin alone.
+        """
+        times, read = self.answered_ms, self.outcomes != WITHDRAWN
+        cold, hits = cold_start(times), self.outcomes[read] == "hit"
+        return {
+            "hit_rate": share(hits, cold=cold, keys=self.keys[read]),
+            "p50_ms": percentile(times, 50, cold=cold),
+            "p95_ms": percentile(times, 95, cold=cold),
+            "p99_ms": percentile(times, 99, cold=cold),
+            "speedup": ratio_of_means(origin.response_ms, times, cold=cold),
+        }
+
+    def hit_rates(self, pages: tuple[Page, ...]) -> dict[str, Interval]:
+        """Return the hit rate of each kind of page that was read."""
+        read = self.outcomes != WITHDRAWN
+        kinds = np.array([page_of(key, pages).kind for key in self.keys])
+        present = [page.kind for page in pages if np.any(read & (kinds == page.kind))]
+        return {kind: share(self.outcomes[read & (kinds == kind)] == "hit") for kind in present}
+
+
+@dataclass(frozen=True, eq=False)
+class SideBySide:
+    """Several environments, measured side by side.
+
+    Args:
+        plan: what was asked.
+        pages: of which kinds, with their times to live.
+        schedule: which page was read or withdrawn when, in each of them.
+        started: UTC.
+        seconds: how long it took.
+        origin: the reads of the origin alone.
+        sides: the environments, in the order asked for.
+        skipped: those that could not be reached, and why.
+        prices: what a month's use is multiplied with.
+    """
+
+    plan: SidePlan
+    pages: tuple[Page, ...]
+    schedule: Schedule
+    started: str
+    seconds: float
+    origin: LoadResult
+    sides: list[Side]
+    skipped: dict[str, str]
+    prices: Prices = PRICES
+
+    @cached_property
+    def figures(self) -> dict[str, dict[str, Interval]]:
+        """Each environment's figures, by its name."""
+        return {side.name: side.figures(self.origin) for side in self.sides}
+
+    @property
+    def emulated(self) -> list[str]:
+        """A line for each part that is imitated on this machine."""
+        return list(dict.fromkeys(line for side in self.sides for line in side.site.emulated))
+
+    @property
+    def usage(self) -> Usage:
+        """The commands of the first environment whose server tells them; the others execute the same."""
+        return next((side.usage for side in self.sides if side.usage.executed is not None), self.sides[0].usage)
+
+    def costs(self, requests_per_month: float) -> list[Cost]:
+        """Return what such use would cost a month, by plan, the cheapest first."""
+        return project(self.usage.traffic(requests_per_month), self.prices)
+
+    def savings(self, requests_per_month: float) -> list[Saved]:
+        """Return what the origin would be spared a month."""
+        traffic = self.usage.traffic(requests_per_month)
+        return [saved(traffic, plan) for plan in self.prices.origin.values()]
+
+    def cost_reading(self, requests_per_month: float) -> str:
+        """Say what a month costs, and from where on a server of one's own is the cheaper way, in plain sentences."""
+        traffic = self.usage.traffic(requests_per_month)
+        cheapest = next((cost for cost in self.costs(requests_per_month) if cost.usd is not None), None)
+        lines = [f"{requests_per_month:,.0f} reads a month are {traffic.commands:,.0f} commands."]
+        if cheapest:
+            price = f"${cheapest.usd:,.2f} a month, by its price of {cheapest.plan.read:%Y-%m-%d}"
+            lines.append(f"The cheapest plan that this fits is {cheapest.plan.label}: {price}.")
+        metered, own = self.prices.cache.get("upstash_payg"), self.prices.cache.get("dedicated")
+        even = break_even(traffic, metered, own) if metered and own else None
+        if metered and own and even is not None:
+            lines.append(f"From {even:,.0f} reads a month on, {own.label} is cheaper than {metered.label}.")
+        return "\n".join(lines)
+
+    @property
+    def reading(self) -> str:
+        """What was measured, and what speaks against it, in plain sentences."""
+        reads = self.plan.requests or _REQUESTS[self.plan.profile]
+        kinds = ", ".join(page.kind for page in self.pages)
+        names = ", ".join(side.name for side in self.sides)
+        asked = f"{reads:,} reads ({kinds}) and {len(self.schedule) - reads:,} withdrawals"
+        lines = [
+            f"{asked} in {names}, the same in each, in {self.schedule.times[-1]:.0f} s.",
+            f"Schedule {self.schedule.digest[:12]}, seed {self.plan.seed}.",
+        ]
+        lines += [f"Skipped: {name}, because {reason}." for name, reason in self.skipped.items()]
+        for side in self.sides:
+            doubts = [load.doubt for load in side.loads if load.doubt]
+            lines += [f"In {side.name} this machine was too busy: {doubts[0]}."] if doubts else []
+            failed = side.counts.get("error", 0) + side.counts.get("timeout", 0)
+            first = next((error for load in side.loads for error in load.errors), "")
+            lines += [f"In {side.name} {failed:,} reads failed, the first with {first}."] if failed else []
+        lines += [f"Emulated on this machine: {part}." for part in self.emulated]
+        return "\n".join(lines)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """Every request, a row each: environment, intended start (s), key's kind, response (ms), outcome."""
+        frames = [
+            pd.DataFrame(
+                {
+                    "path": side.name,
+                    "intended_s": self.schedule.times,
+                    "kind": [page_of(key, self.pages).kind for key in side.keys],
+                    "response_ms": side.response_ms,
+                    "outcome": side.outcomes,
+                }
+            )
+            for side in self.sides
+        ]
+        alone = {"path": "origin", "intended_s": self.plan.origin_schedule.times, "outcome": self.origin.outcomes}
+        return pd.concat([pd.DataFrame({**alone, "response_ms": self.origin.response_ms}), *frames], ignore_index=True)
+
+    @property
+    def rows(self) -> list[EnvironmentRow]:
+        """What is published of each environment."""
+        return [
+            EnvironmentRow(
+                environment=side.name,
+                cache=side.site.environment.address,
+                figures=self.figures[side.name],
+                hit_rates=side.hit_rates(self.pages),
+                outcomes=side.counts,
+                commands_per_1000=1000 * side.usage.billed / side.usage.requests,
+                steps=side.steps,
+                knee=side.knee,
+                place=side.place,
+            )
+            for side in self.sides
+        ]
+
+    @property
+    def result(self) -> Result:
+        """The comparison as it is published."""
+        return Result(
+            notebook="02_compare_environments",
+            environment=", ".join(side.name for side in self.sides),
+            cache=", ".join(side.site.environment.address for side in self.sides),
+            origin=self.sides[0].site.origin_name,
+            emulated=self.emulated,
+            started=self.started,
+            seconds=round(self.seconds, 3),
+            parameters={**msgspec.structs.asdict(self.plan), "schedule": self.schedule.digest},
+            compared=self.rows,
+            host=this_host(),
+            commit=commit(),
+            seed=self.plan.seed,
+        )
+
+
+def sum_of(usages: list[Usage]) -> Usage:
+    """Return the use of several stretches together."""
+    told = [usage.executed for usage in usages if usage.executed is not None]
+    kinds = sorted({name for executed in told for name in executed})
+    executed = {name: sum(one.get(name, 0) for one in told) for name in kinds}
+    return Usage(
+        requests=sum(usage.requests for usage in usages),
+        sent=sum(usage.sent for usage in usages),
+        executed=executed if len(told) == len(usages) else None,
+        origin_calls=sum(usage.origin_calls for usage in usages),
+    )

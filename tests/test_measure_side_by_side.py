@@ -1,0 +1,151 @@
+"""Environments side by side, on real servers: the same reads in each, and what is published adds up."""
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+
+from dousell_cache.dousell.site import open_site
+from dousell_cache.errors import MeasurementFailed
+from dousell_cache.local.process import free_ports
+from dousell_cache.measure import Result, SideBySide, SidePlan, measure_side_by_side, side_by_side, sides
+from dousell_cache.measure.sides import WITHDRAWN, sum_of
+from dousell_cache.measure.usage import Usage
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
+
+PLAN = SidePlan(requests=300, properties=8, seed=5)
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Read faster, sweep over two rates only, and take no laden machine for a dead cache."""
+    patch.setattr(side_by_side, "open_site", partial(open_site, patience=5))
+    patch.setattr(sides, "_RATE", 200.0)
+    patch.setattr(sides, "_ORIGIN_RATE", 200.0)
+    patch.setattr(side_by_side, "_RATES", {"quick": (400, 800)})
+    patch.setattr(side_by_side, "_STEP_SECONDS", {"quick": 0.1})
+
+
+@pytest.fixture
+def short() -> Iterator[None]:
+    """A hurried measurement."""
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run() -> SideBySide:
+    """Two environments on the local cloud, one of which cannot be reached."""
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        patch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_ports(1)[0]}")
+        told: list[float] = []
+        measuring = measure_side_by_side(
+            "local, vercel,dedicated", PLAN, progress=lambda _what, share: told.append(share)
+        )
+        found = asyncio.run(measuring)
+    assert told == sorted(told)
+    return found
+
+
+def test_every_environment_is_asked_the_same(run: SideBySide) -> None:
+    """Each has every request of one schedule, reads and withdrawals, in its order, and each is accounted for."""
+    asked = 0 if run.schedule.operations is None else int(run.schedule.operations.sum())
+    assert [side.name for side in run.sides] == ["local", "vercel"]
+    for side in run.sides:
+        assert side.keys.tolist() == list(run.schedule.keys or ())
+        assert sum(side.counts.values()) == len(run.schedule) == 300 + asked
+        assert side.counts.get(WITHDRAWN, 0) == asked
+        assert side.usage.requests == 300
+
+
+def test_what_cannot_be_reached_is_skipped_and_said(run: SideBySide) -> None:
+    """An environment without a server costs a line, not the run."""
+    assert list(run.skipped) == ["dedicated"]
+    assert "Skipped: dedicated, because" in run.reading
+    assert "Emulated on this machine: Upstash" in run.reading
+
+
+def test_the_second_half_finds_what_the_first_one_left(run: SideBySide) -> None:
+    """Both halves are one run on one cache: a page is loaded once, however the turns were taken."""
+    for side in run.sides:
+        if WITHDRAWN in side.counts:
+            continue
+        assert side.counts["miss"] == len(np.unique(side.keys))
+
+
+def test_what_is_published_adds_up(run: SideBySide) -> None:
+    """Rows and samples repeat the figures, survive JSON, and carry the digest of what was asked."""
+    result = msgspec.json.decode(msgspec.json.encode(run.result), type=Result)
+    assert [row.environment for row in result.compared] == ["local", "vercel"]
+    assert result.parameters["schedule"] == run.schedule.digest
+    for row, side in zip(result.compared, run.sides, strict=True):
+        assert row.figures == side.figures(run.origin)
+        assert row.outcomes == side.counts
+        assert [step.rate for step in row.steps] == [400, 800]
+        samples = run.samples.query("path == @row.environment")
+        assert len(samples) == len(run.schedule)
+        assert (samples["outcome"] == "hit").sum() == row.outcomes["hit"]
+    assert len(run.samples.query("path == 'origin'")) == 40
+
+
+def test_the_cost_rests_on_what_the_server_executed(run: SideBySide) -> None:
+    """Commands inside scripts are in the projection; the sentence names the commands, a plan and a dated price."""
+    assert run.usage.executed is not None
+    assert run.usage.billed > run.usage.sent
+    sentences = run.cost_reading(1_000_000)
+    assert f"are {1_000_000 * run.usage.billed / 300:,.0f} commands" in sentences
+    assert "by its price of 20" in sentences
+    assert run.costs(1_000)[0].usd == 0
+
+
+@pytest.mark.usefixtures("short")
+async def test_nothing_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no environment answers there is nothing to compare, and the reasons are given."""
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_ports(1)[0]}")
+    with pytest.raises(MeasurementFailed, match="no environment could be reached: dedicated: "):
+        await measure_side_by_side("dedicated", PLAN)
+
+
+@pytest.mark.usefixtures("short")
+async def test_a_real_server_alone_is_measured_too(free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch) -> None:
+    """One environment is a comparison with the origin alone; nothing of it is labelled but what is emulated."""
+    monkeypatch.setenv("REDIS_URL", free_valkey.url)
+    found = await measure_side_by_side("dedicated", SidePlan(requests=100, properties=3))
+    assert list(found.figures) == ["dedicated"]
+    assert found.emulated == ["Supabase (no latency added)"]
+
+
+@pytest.mark.parametrize("names", ["", " , ", "local,local"])
+async def test_names_that_make_no_sense_are_refused(names: str) -> None:
+    """No environment, or one twice, is a sentence that shows what would be right."""
+    with pytest.raises(ValueError, match="environments must name each of them once, such as local,vercel"):
+        await measure_side_by_side(names, PLAN)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"profile": "slow"}, "there is no profile 'slow'; there are quick, full"),
+        ({"requests": 5}, "requests must be 100 or more, or None"),
+        ({"properties": 0}, "properties must be 1 or more, not 0"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(given: dict[str, object], sentence: str) -> None:
+    """Each value is checked where it is given."""
+    with pytest.raises(ValueError, match=sentence):
+        msgspec.structs.replace(PLAN, **given)
+
+
+def test_uses_add_up() -> None:
+    """Halves of a run are summed by kind; one server that does not tell makes the sum untold."""
+    one = Usage(requests=2, sent=3, executed={"get": 4}, origin_calls=1)
+    two = Usage(requests=5, sent=6, executed={"get": 1, "set": 2}, origin_calls=0)
+    assert sum_of([one, two]) == Usage(requests=7, sent=9, executed={"get": 5, "set": 2}, origin_calls=1)
+    assert sum_of([one, msgspec.structs.replace(two, executed=None)]).executed is None
