@@ -151,7 +151,8 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "local": {"errors", "local", "__version__"},
     "testing": EVERYTHING_IN_THE_CORE | {"local", "testing"},
     "dousell": SITE,
-    "dousell.receipts": set(),
+    "languages": set(),
+    "dousell.receipts": {"languages"},
     "dousell.paydunya": {"errors"},
     "dousell.ledger": {"errors", "local", "dousell.origin"},
     "dousell.charging": {"errors", "locks", "dousell.ledger", "dousell.paydunya", "dousell.receipts"},
@@ -176,8 +177,8 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
-    "reporting": SITE | {"measure", "reporting", "__version__"},
-    "cli": SITE | {"measure", "reporting", "testing", "cli", "env_file", "__version__"},
+    "reporting": SITE | {"languages", "measure", "reporting", "__version__"},
+    "cli": SITE | {"languages", "measure", "reporting", "testing", "cli", "env_file", "__version__"},
 }
 # Loaded inside a function, where it is needed and perhaps not installed.
 MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}

@@ -37,8 +37,9 @@ def listed(out: Path) -> Seen:
 
 
 def run_ids(seen: Seen) -> list[str]:
-    """Return the runs on the list, in order."""
-    return [href.partition("/")[0] for href in seen.values("a", "href") if href.endswith("/index.html")]
+    """Return the runs on the list, in order; the links above it have a class."""
+    links = [attrs["href"] for tag, attrs in seen.tags if tag == "a" and list(attrs) == ["href"]]
+    return [href.partition("/")[0] for href in links if href.endswith("/index.html")]
 
 
 def test_no_run_is_no_problem(tmp_path: Path) -> None:

@@ -1,44 +1,28 @@
-"""The page over all runs: what each found, newest first; made anew from their folders after every run."""
+"""The page over all runs: trends, verdicts, and what each run found, newest first; made anew after every run."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
-import msgspec
-
-from ..measure.stats import Interval
-from .folder import PARTIAL
-from .page import WORDS, templates
-from .record import SCHEMA, VERSION, RunStatus, RunVerdict, Status
+from ..languages import Language
+from .listing import Entry, EnvironmentSummary, State, entry, names
+from .overview import Card, Regressions, cards, regressions
+from .series import series
 from .spec import write_atomically
+from .templating import WORDS, templates
+from .wording import ENGLISH, Wording
 
+_UNREPORTED: Mapping[State, tuple[str, str]] = {
+    "running": ("running", "running"),
+    "killed": ("error", "killed"),
+    "failed": ("error", "error"),
+    "unreadable": ("error", "unreadable"),
+    "another version": ("error", "version"),
+}
+"""The look of the badge of a run whose verdict is not known, and the key of what it says."""
 
-class _Environment(msgspec.Struct, frozen=True):
-    """What the list shows of an environment in ``results.json``."""
-
-    status: Status
-    emulated: list[str]
-    figures: dict[str, Interval]
-
-
-class _Run(msgspec.Struct, frozen=True):
-    """What the list shows of a run."""
-
-    id: str
-    started: str
-    profile: str
-
-
-class _Results(msgspec.Struct, frozen=True):
-    """The part of ``results.json`` that the list needs, so that a thousand of them are read in a moment."""
-
-    schema: str
-    version: int
-    run: _Run
-    verdict: RunVerdict
-    exit_code: int
-    environments: dict[str, _Environment]
+_STRIP = 60  # verdicts in the strip: as many as fit two lines
 
 
 @dataclass(frozen=True)
@@ -51,6 +35,7 @@ class Row:
         word: what the badge says.
         started: UTC, ISO 8601; empty when nothing could be read.
         profile: ``quick`` or ``full``; empty likewise.
+        host: what tells its machine from others; empty likewise.
         link: its page; empty when it has none.
         reason: why there is none.
         environments: what was found in each.
@@ -61,77 +46,94 @@ class Row:
     word: str
     started: str = ""
     profile: str = ""
+    host: str = ""
     link: str = ""
     reason: str = ""
-    environments: dict[str, _Environment] = field(default_factory=dict)
+    environments: dict[str, EnvironmentSummary] = field(default_factory=dict)
 
 
-def write(out: Path) -> None:
+@dataclass(frozen=True)
+class Choices:
+    """What the list can be narrowed to: each value that occurs, in the order of first sight.
+
+    Args:
+        environments: their names.
+        verdicts: the looks of the badges.
+        profiles: ``quick`` or ``full``.
+        hosts: machines.
+    """
+
+    environments: list[str]
+    verdicts: list[str]
+    profiles: list[str]
+    hosts: list[str]
+
+
+def write(out: Path, language: Language = "en") -> None:
     """Write ``index.html`` over all runs in a folder.
 
     Runs that end at the same time each write it; whoever wrote last looks once more, so none is left out.
 
+    Args:
+        out: the folder of all runs.
+        language: of the page; default English.
+
     Raises:
         OSError: it cannot be written.
     """
+    wording = Wording(language)
     listed: list[str] | None = None
-    while listed != (listed := _ids(out)):
-        rows = [row for run_id in listed for row in _row(out, run_id)]
-        html = templates().get_template("index.html.j2").render(rows=rows)
+    while listed != (listed := names(out)):
+        found = (entry(out, name) for name in listed)
+        rows = [_row(run, wording) for run in found if run.state != "unwritten"]
+        alike = series(out)
+        html = _render(rows, cards(alike, wording), regressions(alike), wording)
         write_atomically(out / "index.html", html.encode())
 
 
-def _ids(out: Path) -> list[str]:
-    """Return the folders that are runs, newest first; unfinished ones begin with a dot and end in ``.partial``."""
-    names = (entry.name for entry in os.scandir(out) if entry.is_dir())
-    runs = (name for name in names if name.endswith(PARTIAL) or (out / name / "results.json").is_file())
-    return sorted(runs, key=lambda name: name.lstrip("."), reverse=True)
+def word_of(run: Entry, wording: Wording = ENGLISH) -> str:
+    """Return what the badge of a run says: its verdict, or what became of it."""
+    if run.summary is None:
+        return wording.plain(f"word.{_UNREPORTED[run.state][1]}")
+    return wording.plain(f"word.{'stopped' if run.state == 'stopped' else run.summary.verdict}")
 
 
-def _row(out: Path, name: str) -> Iterator[Row]:
-    if name.endswith(PARTIAL):
-        yield from _unfinished(out / name)
-        return
-    try:
-        results = msgspec.json.decode((out / name / "results.json").read_bytes(), type=_Results)
-    except (OSError, msgspec.MsgspecError):
-        yield Row(name, "error", "unreadable", link=f"{name}/index.html", reason="results.json cannot be read")
-        return
-    if (results.schema, results.version) != (SCHEMA, VERSION):
-        yield Row(name, "error", "another version", link=f"{name}/index.html")
-        return
-    stopped = results.exit_code > 128
-    yield Row(
-        name,
-        results.verdict,
-        "stopped" if stopped else WORDS[results.verdict],
-        results.run.started,
-        results.run.profile,
-        f"{name}/index.html",
-        environments=results.environments,
+def _render(rows: list[Row], drawn: list[Card], worse: Regressions, wording: Wording) -> str:
+    months = [(month, list(those)) for month, those in groupby(rows, key=lambda row: wording.month(row.started))]
+    return (
+        templates(wording.language)
+        .get_template("index.html.j2")
+        .render(rows=rows, months=months, cards=drawn, worse=worse, choices=_choices(rows), strip=rows[:_STRIP][::-1])
     )
 
 
-def _unfinished(folder: Path) -> Iterator[Row]:
-    try:
-        status = msgspec.json.decode((folder / "status.json").read_bytes(), type=RunStatus)
-    except (OSError, msgspec.MsgspecError):
-        return
-    if status.state == "running" and _alive(status.pid):
-        yield Row(status.id, "running", "running", status.started)
-    elif status.state == "running":
-        yield Row(
-            status.id, "error", "killed", status.started, reason="its process ended before the report was written"
-        )
-    else:
-        yield Row(status.id, "error", "failed to run", status.started, reason=status.reason or "")
+def _choices(rows: list[Row]) -> Choices:
+    return Choices(
+        environments=_seen(name for row in rows for name in row.environments),
+        verdicts=[word for word in (*WORDS, "running") if any(row.kind == word for row in rows)],
+        profiles=_seen(row.profile for row in rows if row.profile),
+        hosts=_seen(row.host for row in rows if row.environments),
+    )
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _seen(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _row(run: Entry, wording: Wording) -> Row:
+    """Return the line of a run."""
+    link = f"{run.folder}/index.html" if run.reported else ""
+    if run.summary is None:
+        reason = wording.plain(f"index.{run.state}") if run.state in {"killed", "unreadable"} else run.reason
+        return Row(run.id, _UNREPORTED[run.state][0], word_of(run, wording), run.started, link=link, reason=reason)
+    facts, found = run.summary.run, run.summary.environments
+    return Row(
+        run.id,
+        run.summary.verdict,
+        word_of(run, wording),
+        run.started,
+        facts.profile,
+        facts.host.id,
+        link,
+        environments=found,
+    )
