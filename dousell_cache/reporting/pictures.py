@@ -25,12 +25,13 @@ def prepare(soup: BeautifulSoup, wording: Wording) -> None:
             image.replace_with(wording.plain("chapter.picture_outside", alt=alt))
         else:
             image["alt"] = image.get("alt") or wording.plain("chapter.picture_unnamed")
-            _load_late(image)
+            _decode_late(image)
             _shrink(image)
 
 
-def _load_late(image: Tag) -> None:
-    image["loading"], image["decoding"] = "lazy", "async"
+def _decode_late(image: Tag) -> None:
+    # Not loading="lazy": what was not scrolled to would be missing on paper.
+    image["decoding"] = "async"
     image["class"] = "skeleton chart"
     del image["style"]
 

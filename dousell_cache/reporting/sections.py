@@ -114,7 +114,9 @@ class Section:
         return next((result.origin for result in self.results if result.origin), "")
 
 
-def section(name: str, record: EnvironmentRecord, folder: Path, wording: Wording, trends: Trends) -> Section:
+def section(
+    name: str, record: EnvironmentRecord, folder: Path, wording: Wording, trends: Trends, *, chapters: bool = True
+) -> Section:
     """Return an environment's section.
 
     Args:
@@ -123,13 +125,15 @@ def section(name: str, record: EnvironmentRecord, folder: Path, wording: Wording
         folder: the run's.
         wording: of the page.
         trends: of all environments.
+        chapters: whether what the notebooks showed is wanted; default yes.
     """
-    chapters = [
-        _chapter(notebook, kept, folder / "notebooks" / name / f"{notebook}.ipynb", wording)
+    paths = {notebook: folder / "notebooks" / name / f"{notebook}.ipynb" for notebook in record.notebooks}
+    found = [
+        _chapter(notebook, kept, paths[notebook], wording) if chapters else Chapter(notebook, notebook, kept, Markup())
         for notebook, kept in record.notebooks.items()
     ]
     own = {notebook: figures for (environment, notebook), figures in trends.items() if environment == name}
-    return Section(name, record, sorted(chapters, key=lambda chapter: chapter.record.status in _NOT_FAILED), own)
+    return Section(name, record, sorted(found, key=lambda chapter: chapter.record.status in _NOT_FAILED), own)
 
 
 def within(sections: list[Section], budget: int) -> list[Section]:
