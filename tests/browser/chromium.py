@@ -1,4 +1,4 @@
-"""A real Chromium for the tests: the system's own, driven through playwright-core from npm, which downloads no browser."""
+"""A real Chromium for the tests: the system's own, driven by playwright-core from npm, which downloads no browser."""
 
 import fcntl
 import json
@@ -83,6 +83,4 @@ def _installed() -> None:
         if not there.is_file() or there.stat().st_mtime < lock.stat().st_mtime:
             npm = shutil.which("npm")
             assert npm, "the page tests want npm: apt install npm"
-            subprocess.run(
-                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=True
-            )
+            subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=True)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference" / "cache.md"
 CHECK = ROOT / "docs" / "reference" / "check.md"
-MEASURING = [ROOT / "docs" / "reference" / f"{name}.md" for name in ("compare", "cost", "kpis")]
-PAGES = [ROOT / "README.md", REFERENCE, CHECK, *MEASURING, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+MEASURING = [ROOT / "docs" / "reference" / f"{name}.md" for name in ("compare", "cost", "kpis", "load")]
+MONITOR = ROOT / "docs" / "reference" / "monitor.md"
+PAGES = [ROOT / "README.md", REFERENCE, CHECK, *MEASURING, MONITOR, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Every example of the README, the reference of cache and check, and the how-to pages runs and prints what it says."""
+"""Every example of the README, the reference of cache, check and load, and the how-to pages runs as it says."""
 
 import logging
 from pathlib import Path
