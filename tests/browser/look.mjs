@@ -25,6 +25,7 @@ async function judged(page) {
 async function look({ url, width = 1280, height = 900, scheme = "light", media = "screen", script, axe: asked = true }) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
   const page = await context.newPage(), requests = [], errors = [];
+  await context.route(/^https?:/, (route) => route.abort()); // counted, never made
   page.on("request", (request) => requests.push(request.url()));
   page.on("console", (message) => { if (["error", "warning"].includes(message.type())) errors.push(message.text()); });
   page.on("pageerror", (error) => errors.push(String(error)));
