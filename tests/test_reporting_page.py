@@ -11,6 +11,7 @@ from dousell_cache.measure.place import Place
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import page, tables
 from dousell_cache.reporting.record import EnvironmentRecord, Results
+from dousell_cache.reporting.templating import WORDS
 
 from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, many, measured, save, v4
 
@@ -45,7 +46,7 @@ def test_the_verdict_comes_first(case: tuple[str, Seen, Results]) -> None:
     assert results.verdict == verdict
     assert [tag for tag, _ in seen.tags if tag == "h1"] == ["h1"]
     assert CASES[verdict][1] in seen.text
-    assert page.WORDS[results.verdict] in seen.text
+    assert WORDS[results.verdict] in seen.text
 
 
 def test_nothing_is_fetched(case: tuple[str, Seen, Results]) -> None:

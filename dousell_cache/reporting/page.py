@@ -15,10 +15,8 @@ from .charts import LogScale
 from .record import TOGETHER, Results
 from .sections import Section, section, within
 from .series import trends
-from .templating import WORDS, templates
+from .templating import templates
 from .wording import Wording
-
-__all__ = ["BUDGET", "WORDS", "headline", "render", "templates"]
 
 BUDGET = 500_000
 """Bytes that a page should have at most: it is mailed, and opened on telephones."""

@@ -25,13 +25,12 @@ def prepare(soup: BeautifulSoup, wording: Wording) -> None:
             image.replace_with(wording.plain("chapter.picture_outside", alt=alt))
         else:
             image["alt"] = image.get("alt") or wording.plain("chapter.picture_unnamed")
-            _decode_late(image)
+            _let_shimmer(image)
             _shrink(image)
 
 
-def _decode_late(image: Tag) -> None:
-    # Not loading="lazy": what was not scrolled to would be missing on paper.
-    image["decoding"] = "async"
+def _let_shimmer(image: Tag) -> None:
+    # Neither lazy nor asynchronous: what was not scrolled to would be missing on paper and in pictures of the page.
     image["class"] = "skeleton chart"
     del image["style"]
 

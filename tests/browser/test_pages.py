@@ -116,7 +116,8 @@ def test_a_notebook_alone_is_without_a_flaw(browser: Chromium, tmp_path: Path) -
     """A page that nbconvert makes with our exporter keeps to the same rules, where its own does not."""
     source, own, usual = tmp_path / f"{NAME}.ipynb", tmp_path / "own.html", tmp_path / "usual.html"
     save(notebook(), source)  # type: ignore[arg-type] # typed in part
-    for exporter, target in ((DousellExporter(), own), (HTMLExporter(), usual)):
+    exporters = (DousellExporter(), HTMLExporter())  # type: ignore[no-untyped-call] # theirs
+    for exporter, target in zip(exporters, (own, usual), strict=True):
         target.write_text(exporter.from_filename(str(source))[0], "utf-8")
     assert flaws(browser.look(own)) == NONE
     assert flaws(browser.look(own, width=390, scheme="dark")) == NONE
