@@ -10,7 +10,7 @@ from nbconvert.exporters import get_exporter
 from dousell_cache.reporting.exporter import DousellExporter
 from dousell_cache.reporting.record import VERSION
 
-from .reports import GOOD, NAME, Seen, finished, made_up, many, measured, save, v4
+from .reports import BAD, GOOD, NAME, Seen, finished, made_up, many, measured, save, v4
 
 
 def write(path: Path, *, executed: bool = True) -> Path:
@@ -62,7 +62,7 @@ def test_a_notebook_that_was_not_executed_says_so(tmp_path: Path) -> None:
 def test_a_notebook_of_a_run_has_its_verdict(tmp_path: Path) -> None:
     """In a run's folder it shows the figures of results.json for its environment, with margin and trend."""
     many(tmp_path, [5.0, 6.0])
-    results = made_up({"local": measured(GOOD, host="5f0c81a9be77"), "vercel": measured(GOOD)})
+    results = made_up({"local": measured(GOOD, host="5f0c81a9be77"), "vercel": measured(BAD)})
     folder = finished(tmp_path, results)
     seen = exported(write(folder / "notebooks" / "local" / f"{NAME}.ipynb"))
     assert set(seen.exact) == {figure.value for figure in GOOD.values()}

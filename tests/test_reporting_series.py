@@ -38,6 +38,7 @@ def test_a_run_is_held_against_earlier_ones_in_their_order(tmp_path: Path) -> No
 def test_only_what_is_alike_is_compared(tmp_path: Path) -> None:
     """Another machine, other parameters, another origin or other emulated parts are another series."""
     many(tmp_path, [4.0])
+    finished(tmp_path, made_up({"local": measured(GOOD)}, run_id="20261001T000000Z-aaaa"))  # of a machine unknown
     for other in (
         now(host="77aa01cd22ef"),
         now(host=""),

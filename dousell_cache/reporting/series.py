@@ -150,7 +150,7 @@ def judged(measurements: Sequence[Measured]) -> list[dict[str, Past]]:
 
 
 def _trends(now: Found, earlier: Sequence[Measured]) -> dict[str, Trend]:
-    before = [one.found.figures for one in earlier if one.found.started < now.started][-MOST:]
+    before = [one.found.figures for one in earlier[-MOST:]]
     wanted = {name: now.figures[name] for name in now.kpis if name in now.figures}
     pasts = among(wanted, before, targets=set(wanted))
     return {past.name: Trend(_of(past.name, before), past) for past in pasts}
