@@ -1,5 +1,6 @@
 """An executed notebook as a fragment of our page: rendered by nbconvert, then made to fit in and need nothing else."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ TEMPLATE = "dousell"
 """The nbconvert template in :data:`.templating.FOLDER` that makes a fragment of a notebook."""
 
 _ERROR_MARKER = "papermill-error-cell-tag"
+_IDS = ("id", "for", "headers", "aria-labelledby", "aria-describedby", "aria-controls")
 _SHORT = 28  # characters of a cell that stay on one line
 _ACTIVE = ("script", "iframe", "object", "embed", "link", "base", "meta", "form", "noscript", "template")
 _LOADING = ("src", "srcset", "poster", "data", "background", "xlink:href")
@@ -74,6 +76,7 @@ def fit_in(html: str, where: str, wording: Wording = ENGLISH, top: int = 4) -> R
     pictures.prepare(soup, wording)
     title = _take_title(soup)
     _lower(soup, top)
+    _make_own(soup, where)
     for number, table in enumerate(soup.find_all("table"), start=1):
         _scope_headers(table)
         _make_scrollable(soup, table, wording.plain("chapter.table", n=number, where=where))
@@ -126,10 +129,33 @@ def _take_title(soup: BeautifulSoup) -> str:
     return heading.get_text().strip()
 
 
+def _make_own(soup: BeautifulSoup, where: str) -> None:
+    """Let no id or choice be that of another notebook on the page: the same one is there for each environment."""
+    prefix = re.sub(r"\W+", "-", where.lower())
+    ids = {str(tag["id"]) for tag in soup.find_all(id=True)}
+    for tag in soup.find_all(True):
+        for name in [name for name in _IDS if name in tag.attrs]:
+            words = str(tag[name]).split()
+            tag[name] = " ".join(f"{prefix}-{word}" if word in ids else word for word in words)
+        if tag.name == "input" and tag.get("name"):
+            tag["name"] = f"{prefix}-{tag['name']}"
+        if str(tag.get("href", "")).removeprefix("#") in ids:
+            tag["href"] = f"#{prefix}-{str(tag['href']).removeprefix('#')}"
+    for style in soup.find_all("style"):
+        written = style.get_text()
+        style.string = re.sub(r"""([#"'])([\w-]+)""", lambda found: _own(found, ids, prefix), written)
+
+
+def _own(found: "re.Match[str]", ids: set[str], prefix: str) -> str:
+    mark, word = found.groups()
+    return f"{mark}{prefix}-{word}" if word in ids else f"{mark}{word}"
+
+
 def _scope_headers(table: Tag) -> None:
     for header in table.find_all("th"):
         if not header.get_text().strip():
             header.name = "td"
+            del header["scope"]
         elif not header.get("scope"):
             header["scope"] = "col" if header.find_parent("thead") else "row"
     for cell in table.find_all(["td", "th"]):

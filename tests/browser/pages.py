@@ -20,6 +20,13 @@ RUNS: dict[str, dict[str, EnvironmentRecord]] = {
     "unreachable": {"local": measured(GOOD, host=HOST), "vercel": failed("unreachable", "nothing listens there")},
     "error": {"local": failed("cell_error", "cell 3: ValueError: no such thing")},
 }
+# What works without a script: a choice by radio buttons, and style that follows it; and a table as pandas has it.
+CHOICE = """<style>#ttl-1:checked ~ .one, #ttl-2:checked ~ .two { font-weight: bold; }</style>
+<input type="radio" name="ttl" id="ttl-1" checked><label for="ttl-1">60 s</label>
+<input type="radio" name="ttl" id="ttl-2"><label for="ttl-2">300 s</label>
+<b class="one">91 %</b> <i class="two">97 %</i>
+<table><thead><tr><th scope="col"></th><th>hits</th></tr></thead>
+<tbody><tr><th>0</th><td>91</td></tr></tbody></table>"""
 
 
 def notebook() -> object:
@@ -34,7 +41,9 @@ def notebook() -> object:
         "each command is counted, whatever it does " * 3,
     ]
     wide = Table(wide.caption, wide.headers, [row])
-    shown = [v4.new_output("display_data", {"text/html": one._repr_html_()}) for one in (drawn, wide)]
+    shown = [
+        v4.new_output("display_data", {"text/html": html}) for html in (drawn._repr_html_(), wide._repr_html_(), CHOICE)
+    ]
     failure = v4.new_output("error", ename="ValueError", evalue="no such thing", traceback=[])
     said = v4.new_output("stream", name="stderr", text="careful\n")
     source = f"import this  # {'a long remark ' * 20}\nvalue = 'text' if 1 + 1 == 2 else None"

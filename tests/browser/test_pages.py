@@ -60,6 +60,16 @@ def test_the_first_screen_says_it_all(browser: Chromium, tmp_path: Path) -> None
     assert all(end <= 900 for end in look.value)
 
 
+def test_the_same_notebook_twice_is_two(browser: Chromium, tmp_path: Path) -> None:
+    """A choice made in one environment's notebook leaves the other's alone, and what it shows follows it."""
+    page, _ = run_page(tmp_path, "fail")
+    script = """(() => { const labels = [...document.querySelectorAll("label")]; labels.at(-1).click();
+      const weights = [...document.querySelectorAll("i.two")].map((one) => getComputedStyle(one).fontWeight);
+      const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
+      return [...weights, document.querySelectorAll("input:checked").length, ids.length - new Set(ids).size] })()"""
+    assert browser.look(page, script=script, axe=False).value == ["400", "700", 2, 0]
+
+
 def test_paper_shows_what_the_screen_shows(browser: Chromium, tmp_path: Path) -> None:
     """Printed, the page is as wide as the paper, its pictures are there, its placeholders are not."""
     page, _ = run_page(tmp_path, "fail")
