@@ -142,7 +142,7 @@ def _once(monitors: "list[Monitor]", watch: "Watch", state: Path | None, *, as_j
 def _live(monitors: "list[Monitor]", watch: "Watch", every: float, *, as_json: bool) -> int:
     if as_json or not sys.stdout.isatty():
         while True:
-            _once(monitors, watch, as_json=as_json)
+            _once(monitors, watch, None, as_json=as_json)
             time.sleep(every)
     from rich.console import Group
     from rich.live import Live
