@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import index, spec
 
 from .reports import BAD, GOOD, Seen, failed, finished, made_up, many, measured, unfinished
@@ -143,6 +144,15 @@ def test_trends_and_regressions_are_shown(tmp_path: Path) -> None:
     assert "One run was worse than usual: 6 October 2026, 06:00 UTC, 20.0 ms." in drawn[0]
     assert seen.values("path", "class").count("worse") == 1
     assert seen.text.count("20.0 ms worse than usual") == 1
+
+
+def test_a_regression_without_a_column_is_named(tmp_path: Path) -> None:
+    """What was worse than usual and has no column stands beside the environment."""
+    for day, value in enumerate([4.0, 4.1, 3.9, 4.05, 4.0, 9.0], start=1):
+        started = f"2026-10-{day:02d}T06:00:00+00:00"
+        record = measured({"p50_ms": Interval(value, value * 0.9, value * 1.1, 2000)}, host="5f", started=started)
+        finished(tmp_path, made_up({"local": record}, run_id=f"202610{day:02d}T060000Z-aaaa", started=started))
+    assert "local P50 response worse than usual" in " ".join(listed(tmp_path).text.split())
 
 
 def test_verdicts_are_a_strip(tmp_path: Path) -> None:
