@@ -182,7 +182,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "dousell.paydunya",
         "dousell.receipts",
     },
-    "dousell.properties": {"async_cache", "dousell.ledger", "dousell.origin", "dousell.receipts"},
+    "dousell.properties": {"async_cache", "errors", "dousell.ledger", "dousell.origin", "dousell.receipts"},
     "dousell.pages": {
         "async_cache",
         "dousell.ledger",
