@@ -121,6 +121,8 @@ else
 	  echo; test -f $@
 endif
 	@.venv/bin/python -m dousell_cache.local.postgrest || : without it, reports read PostgreSQL directly and say so
+	@npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --silent 2>/dev/null \
+	  || : without it, the tests of pages install it, or say what is missing
 	@echo '→ ready: try .venv/bin/dousell-cache check'
 
 .venv-bench/.ready: benchmarks/requirements.txt benchmarks/requirements-nodeps.txt constraints.txt pyproject.toml

@@ -168,7 +168,8 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "local": {"errors", "local", "__version__"},
     "testing": EVERYTHING_IN_THE_CORE | {"local", "testing"},
     "dousell": SITE,
-    "dousell.receipts": set(),
+    "languages": set(),
+    "dousell.receipts": {"languages"},
     "dousell.paydunya": {"errors"},
     "dousell.ledger": {"errors", "local", "dousell.origin"},
     "dousell.charging": {"errors", "locks", "dousell.ledger", "dousell.paydunya", "dousell.receipts"},
@@ -236,8 +237,9 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     },
     "tuning.pseudonyms": set(),
     "tuning.rows": {"events", "tuning.pseudonyms"},
-    "reporting": SITE | {"measure", "monitor", "tuning", "reporting", "__version__"},
-    "cli": SITE | {"measure", "monitor", "tuning", "reporting", "testing", "cli", "env_file", "__version__"},
+    "reporting": SITE | {"languages", "measure", "monitor", "tuning", "reporting", "__version__"},
+    "cli": SITE
+    | {"languages", "measure", "monitor", "tuning", "reporting", "testing", "cli", "env_file", "__version__"},
 }
 # Loaded inside a function, where it is needed and perhaps not installed.
 MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}

@@ -9,20 +9,24 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..environments import NAMES
 from ..errors import ConfigurationError
+from ..languages import LANGUAGES
 
 if TYPE_CHECKING:
     from ..reporting.record import EnvironmentRecord
     from ..reporting.run import Finished, Request, Stage
+    from ..reporting.wording import Wording
 
 _ENVIRONMENTS = "local,vercel"
 _NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside", "03_measure_lock_contention")
 _OUT = "reports"
 _OWN = ("workers", "scheduler")  # parameters of notebooks that are options too
 _FAILED = 3
+
+Name = TypeVar("Name", bound=str)
 
 
 def add(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -74,6 +78,12 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="whose workers they are: a Dask cluster's scheduler, such as tcp://HOST:8786",
     )
+    parser.add_argument(
+        "--lang",
+        default="en",
+        metavar="CODE",
+        help="of the pages and of the line printed: en or fr; default %(default)s",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,9 +92,11 @@ def run(options: argparse.Namespace) -> int:
     from ..dousell.stand_in import kept_running
     from ..reporting.folder import ReportNotWritten
     from ..reporting.run import run as run_report
+    from ..reporting.wording import Wording
 
+    wording = Wording(request.language)
     try:
-        with _progress() as observe, kept_running(request.environments):
+        with _progress(wording) as observe, kept_running(request.environments):
             finished = run_report(request, Path(options.out), observe=observe)
     except ReportNotWritten as error:
         print(f"dousell-cache: {error}", file=sys.stderr)
@@ -94,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     except Exception:  # noqa: BLE001 - Python's own exit code, 1, would say that a target is missed
         traceback.print_exc()
         return _FAILED
-    print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished))
+    print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished, wording))
     return finished.results.exit_code
 
 
@@ -118,7 +130,8 @@ def requested(options: argparse.Namespace) -> "Request":
     declared = {notebook.name: notebook.parameters for notebook in notebooks}
     parameters = resolve_all(declared, _given(_pairs(options)), profile)
     seconds = SECONDS[profile] if options.timeout is None else _seconds(options.timeout)
-    return Request(environments, notebooks, parameters, profile, seconds, _command(options))
+    language = _known(options.lang, "language", LANGUAGES)
+    return Request(environments, notebooks, parameters, profile, seconds, _command(options), language)
 
 
 def judge_by(path: str | None) -> None:
@@ -139,7 +152,7 @@ def judge_by(path: str | None) -> None:
 
 
 def _environments(text: str) -> list[str]:
-    names = [_known(name.strip(), "environment", NAMES) for name in text.split(",")]
+    names: list[str] = [_known(name.strip(), "environment", NAMES) for name in text.split(",")]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         message = f"the environment {twice} is asked for twice"
@@ -147,13 +160,13 @@ def _environments(text: str) -> list[str]:
     return names
 
 
-def _known(word: str, kind: str, names: tuple[str, ...]) -> str:
+def _known(word: str, kind: str, names: tuple[Name, ...]) -> Name:
     from ..reporting.nearest import suggestion
 
     if word not in names:
         message = f'there is no {kind} "{word}": {suggestion(word, names)}'
         raise ConfigurationError(message)
-    return word
+    return next(name for name in names if name == word)
 
 
 def _pairs(options: argparse.Namespace) -> list[str]:
@@ -196,32 +209,38 @@ def _command(options: argparse.Namespace) -> str:
         word for name in _OWN if getattr(options, name) is not None for word in (f"--{name}", getattr(options, name))
     ]
     words += ["--timeout", options.timeout] if options.timeout else []
+    words += ["--lang", options.lang] if options.lang != "en" else []
     return shlex.join(words)
 
 
-def _line(finished: "Finished") -> str:
-    from ..reporting.page import WORDS
-
+def _line(finished: "Finished", wording: "Wording") -> str:
     results = finished.results
-    word = "stopped" if results.exit_code > 128 else WORDS[results.verdict]
-    each = "; ".join(f"{name} {_finding(record)}" for name, record in results.parts.items())
+    word = wording.plain("word.stopped" if results.exit_code > 128 else f"word.{results.verdict}")
+    each = "; ".join(f"{_part(name, wording)} {_finding(record, wording)}" for name, record in results.parts.items())
     return f"{word} ({each}): {_shown(finished.page)}"
 
 
-def _finding(record: "EnvironmentRecord") -> str:
-    """Return an environment's verdict in a word, and why when it is no pass."""
-    from ..reporting.page import WORDS
-    from ..reporting.tables import seen, target
+def _part(name: str, wording: "Wording") -> str:
+    """Return what an environment is called, or all of them together."""
+    from ..reporting.record import TOGETHER
 
-    word = WORDS[record.verdict]
+    return wording.plain("cli.together") if name == TOGETHER else name
+
+
+def _finding(record: "EnvironmentRecord", wording: "Wording") -> str:
+    """Return an environment's verdict in a word, and why when it is no pass."""
+    word = wording.plain(f"word.{record.verdict}")
     if record.reason:
         return f"{word}: {record.reason}"
     results = [notebook.result for notebook in record.notebooks.values() if notebook.result]
     open_ = [verdict for result in results for verdict in result.verdicts if verdict.word == record.verdict != "pass"]
-    told = [f"{v.kpi.label} {seen(v)}, target {target(v.kpi)}" for v in open_]
+    told = [
+        wording.plain("cli.target", label=wording.kpi(v.kpi), value=wording.seen(v), target=wording.target(v.kpi))
+        for v in open_
+    ]
     finding = f"{word}: {', '.join(told)}" if told else word
-    alarmed = " and ".join(alert.kpi.label for alert in record.alerts)
-    return f"{finding}; ALERT for {alarmed}" if alarmed else finding
+    alarmed = wording.plain("cli.and").join(wording.kpi(alert.kpi) for alert in record.alerts)
+    return f"{finding}; {wording.plain('cli.alert', labels=alarmed)}" if alarmed else finding
 
 
 def _shown(path: Path) -> str:
@@ -231,7 +250,7 @@ def _shown(path: Path) -> str:
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[Stage], None]]":
+def _progress(wording: "Wording") -> "Iterator[Callable[[Stage], None]]":
     """Yield what shows how far the run is: a bar when somebody looks at it, else nothing."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -239,10 +258,10 @@ def _progress() -> "Iterator[Callable[[Stage], None]]":
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=1.0)
+        task = bar.add_task(wording.plain("cli.starting"), total=1.0)
 
         def observe(stage: "Stage") -> None:
-            where = f"{stage.environment} · {stage.notebook or 'getting ready'}"
+            where = f"{_part(stage.environment, wording)} · {stage.notebook or wording.plain('cli.ready')}"
             bar.update(task, completed=stage.fraction, description=where)
 
         yield observe

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..languages import Language
 from ..measure.provenance import commit
 from ..measure.result import this_host, utc_now
 from . import collect, index, page
@@ -55,6 +56,7 @@ class Request:
         profile: ``quick`` or ``full``.
         seconds: how long one environment may take; one cell, half of it.
         command: what repeats the run.
+        language: of the pages.
     """
 
     environments: Sequence[str]
@@ -63,6 +65,7 @@ class Request:
     profile: str
     seconds: float
     command: str = ""
+    language: Language = "en"
 
     @property
     def parts(self) -> list[Part]:
@@ -155,10 +158,10 @@ def run(
                 way.keep_samples()
             results = _results(request, folder.id, journal.status.started, records, stop)
             write_atomically(folder.path / "results.json", encode(results))
-            write_atomically(folder.path / "index.html", page.render(results, folder.path).encode())
+            write_atomically(folder.path / "index.html", page.render(results, folder.path, request.language).encode())
             journal.end("interrupted" if stop.signum else "finished", results.exit_code)
             folder.complete()
-            index.write(out)
+            index.write(out, request.language)
     except BaseException as error:
         with suppress(OSError):  # the disk may be the very reason
             journal.end("failed", EXIT_CODES["error"], redactor()(str(error)))

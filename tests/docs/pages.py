@@ -8,7 +8,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference" / "cache.md"
 CHECK = ROOT / "docs" / "reference" / "check.md"
-MEASURING = [ROOT / "docs" / "reference" / f"{name}.md" for name in ("compare", "cost", "kpis", "load")]
+MEASURING = [ROOT / "docs" / "reference" / f"{name}.md" for name in ("compare", "cost", "kpis", "pages", "load")]
 MONITOR = ROOT / "docs" / "reference" / "monitor.md"
 PAGES = [ROOT / "README.md", REFERENCE, CHECK, *MEASURING, MONITOR, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 
