@@ -193,6 +193,8 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
+    "measure.phases": {"events", "measure.load_result"},
+    "measure.survival": SITE | {"measure", "testing.faults"},
     "monitor": SITE | {"adapters", "measure", "monitor"},
     "monitor.figures": {"measure.stats", "monitor.node_figures"},
     "monitor.node_figures": set(),

@@ -15,6 +15,7 @@ from .result import Result, publish
 from .side_by_side import measure_side_by_side
 from .sides import SideBySide, SidePlan
 from .stats import Interval
+from .survival import Survival, SurvivalPlan, measure_survival
 from .usage import Meter, Usage
 from .workers import run_in_workers
 from .workload import Schedule
@@ -45,6 +46,8 @@ __all__ = [
     "Schedule",
     "SideBySide",
     "SidePlan",
+    "Survival",
+    "SurvivalPlan",
     "Uniform",
     "Usage",
     "Verdict",
@@ -60,6 +63,7 @@ __all__ = [
     "measure_live",
     "measure_lock_contention",
     "measure_side_by_side",
+    "measure_survival",
     "page_mix",
     "publish",
     "run_closed_loop",

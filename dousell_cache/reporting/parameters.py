@@ -164,6 +164,16 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seed", "int", 1, "of the pauses, losses and failures", 0, 2**32 - 1),
             _PROFILE,
         ),
+        "05_survive_failures": (
+            _ENVIRONMENT,
+            Parameter(
+                "seconds", "float", 0.0, "how long each of seven phases lasts; 0 for what the profile says", 0, 3_600
+            ),
+            Parameter("rate", "float", 30.0, "reads per second", 1, 1_000),
+            Parameter("keys", "int", 20, "how many different pages are asked for", 1, 1_000),
+            Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
+            _PROFILE,
+        ),
     }
 )
 """What each notebook of this suite takes. A test holds their ``parameters`` cells to it."""
