@@ -194,6 +194,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
     "measure.phases": {"events", "measure.load_result"},
+    "measure.withdrawals": set(),
     "measure.survival": SITE | {"measure", "testing.faults"},
     "monitor": SITE | {"adapters", "measure", "monitor"},
     "monitor.figures": {"measure.stats", "monitor.node_figures"},

@@ -4,6 +4,7 @@ from .cache_aside import CacheAside, Plan, measure_cache_aside
 from .compare import Comparison, compare_results
 from .connection import ConnectionTest, check_connection
 from .history import History, against_history
+from .invalidation import Invalidation, InvalidationPlan, measure_invalidation
 from .kpis import KPIS, Alert, Kpi, Verdict, alerts, judge, judge_all
 from .live import Live, LivePlan, measure_live
 from .load import ClosedLoopWarning, LoadResult, run_closed_loop, run_open_loop
@@ -30,6 +31,8 @@ __all__ = [
     "ConnectionTest",
     "History",
     "Interval",
+    "Invalidation",
+    "InvalidationPlan",
     "Keys",
     "Kpi",
     "Live",
@@ -60,6 +63,7 @@ __all__ = [
     "judge",
     "judge_all",
     "measure_cache_aside",
+    "measure_invalidation",
     "measure_live",
     "measure_lock_contention",
     "measure_side_by_side",

@@ -174,6 +174,23 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
             _PROFILE,
         ),
+        "07_measure_invalidation": (
+            _ENVIRONMENT,
+            Parameter(
+                "seconds",
+                "float",
+                0.0,
+                "how long each of three ways is measured; 0 for what the profile says",
+                0,
+                3_600,
+            ),
+            Parameter("rate", "float", 60.0, "reads per second", 1, 1_000),
+            Parameter("changes", "float", 4.0, "changes per second, of any row", 0.1, 100),
+            Parameter("load_ms", "float", 300.0, "milliseconds that a load takes", 0, 5_000),
+            Parameter("ttl", "float", 3.0, "seconds an entry lives", 0.1, 3_600),
+            Parameter("seed", "int", 1, "of reads and changes", 0, 2**32 - 1),
+            _PROFILE,
+        ),
     }
 )
 """What each notebook of this suite takes. A test holds their ``parameters`` cells to it."""
