@@ -69,3 +69,29 @@ def test_the_notebook_about_environments_runs_once_for_all(tmp_path: Path, capsy
         "What it would cost",
     ):
         assert text in shown
+
+
+SMALL = ["-p", "seconds=1", "-p", "rate=40", "-p", "keys=4", "-p", "every=0.5", "-p", "traffic=20"]
+SHOWN = {
+    "05_survive_failures": ("reads were answered", "What became of the reads of each phase", "added to one read"),
+    "06_monitor_cache": ("What processes flushed", "3 looks in", "Hit rate: lowest", "P95 response time: highest"),
+    "07_measure_invalidation": (
+        "reads were stale",
+        "Time from a change to its first correct answer",
+        "stale for up to",
+    ),
+}
+
+
+def test_the_notebooks_about_trouble_run_from_top_to_bottom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless, 05, 06 and 07 end by themselves, show their tables and pictures, and publish what they found."""
+    chosen = [word for name in SHOWN for word in ("--notebook", name[:2])]
+    main(["report", "--env", "local", *chosen, *SMALL, "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    for name, texts in SHOWN.items():
+        record = results.environments["local"].notebooks[name]
+        assert (record.status, record.reason) == ("ok", None)
+        assert record.result is not None
+        (kept,) = tmp_path.glob(f"*/notebooks/local/{name}.ipynb")
+        shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
+        assert [text for text in texts if text not in shown] == []

@@ -65,7 +65,7 @@ def _longest(each: WayMeasured) -> str:
 def _seen(axes: Axes, each: WayMeasured) -> None:
     ordered, (colour, dash) = np.sort(each.until_correct_ms) / 1000, _LOOKS[each.way.name]
     if len(ordered):
-        shares = np.arange(1, len(ordered) + 1) / len(ordered)
+        shares = np.arange(1, len(ordered) + 1) / len(each.changes)
         axes.step(ordered, shares, dash, where="post", color=colour, label=each.way.name, lw=2)
 
 
