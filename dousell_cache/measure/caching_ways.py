@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..async_cache import AsyncCache
-from ..context import MISSING
+from ..context import Missing
 
 Load = Callable[[], Awaitable[int]]
 
@@ -33,8 +33,8 @@ async def _guarded_read(cache: AsyncCache, key: str, load: Load, ttl: float) -> 
 
 async def _plain_read(cache: AsyncCache, key: str, load: Load, ttl: float) -> int:
     """Look, load, keep: whatever happened meanwhile."""
-    found: int = await cache.get(key)
-    if found is not MISSING:
+    found: int | Missing = await cache.get(key)
+    if not isinstance(found, Missing):
         return found
     loaded = await load()
     await cache.set(key, loaded, ttl=ttl)

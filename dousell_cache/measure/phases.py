@@ -83,7 +83,8 @@ def phase_rows(phases: Sequence[Phase], seconds: float, load: LoadResult) -> lis
 
 def phase_of(times: Array, seconds: float, phases: int) -> NDArray[np.int_]:
     """Return the number of the phase in which each read was due."""
-    return np.minimum((times / seconds).astype(int), phases - 1)
+    found: NDArray[np.int_] = np.minimum((times / seconds).astype(int), phases - 1)
+    return found
 
 
 def own_cost_ms(read: Read) -> float:

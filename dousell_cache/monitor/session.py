@@ -151,9 +151,14 @@ async def watch_cache(site: Site, plan: WatchPlan, show: Callable[[Sample], obje
     """
     started, clock = utc_now(), time.monotonic()
     samples, stopped = list[Sample](), False
+
+    def seen(sample: Sample) -> None:
+        samples.append(sample)
+        show(sample)
+
     try:
         async with _visitors(site, plan) as (namespace, flush):
-            await _look(site, plan, namespace, flush, lambda sample: (samples.append(sample), show(sample)))
+            await _look(site, plan, namespace, flush, seen)
     except asyncio.CancelledError:
         if not samples:
             raise

@@ -69,11 +69,12 @@ class Parameter:
             message = f'there is no {self.name} "{text}": {suggestion(text, self.choices)}'
             raise ConfigurationError(message)
         if isinstance(value, (int, float)) and not self.low <= value <= self.high:
-            message = f"parameter {self.name} must be between {_plain(self.low)} and {_plain(self.high)}, not {text}"
+            message = f"parameter {self.name} must be between {plain(self.low)} and {plain(self.high)}, not {text}"
             raise ConfigurationError(message)
 
 
-def _plain(number: float) -> str:
+def plain(number: float) -> str:
+    """Write a bound: whole numbers with commas, others as short as they are."""
     return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
@@ -112,7 +113,8 @@ _TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
 _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
 _ENVIRONMENTS = Parameter("environments", "str", "local,vercel", "which environments, separated by commas")
 _PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
-_OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
+OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
+"""Parameters that are set by an option of the command, not by ``-p``."""
 _SCHEDULER = "a Dask scheduler's address such as tcp://10.0.0.5:8786, whose workers they are; empty: none"
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
@@ -200,6 +202,10 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seed", "int", 1, "of reads and changes", 0, 2**32 - 1),
             _PROFILE,
         ),
+        "08_overview": (
+            _ENVIRONMENTS,
+            Parameter("runs", "str", "", "the folder of all runs; empty: the suite's own reports"),
+        ),
     }
 )
 """What each notebook of this suite takes. A test holds their ``parameters`` cells to it."""
@@ -252,8 +258,8 @@ def resolve_all(
 def _check_names(declared: Mapping[str, Iterable[Parameter]], given: Mapping[str, str]) -> None:
     names = {parameter.name for parameters in declared.values() for parameter in parameters}
     for name in given:
-        if name in _OPTIONS:
-            option = _OPTIONS[name]
+        if name in OPTIONS:
+            option = OPTIONS[name]
             message = f"parameter {name} is set by {option}"
             raise ConfigurationError(message)
         if name not in names:

@@ -73,9 +73,11 @@ def _reads(axes: Axes, run: Survival) -> None:
                 word, ((number_ + 0.5) * seconds, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top"
             )
     for outcome in sorted(set(load.outcomes)):
-        chosen, style = outcomes == outcome, {"marker": MARKERS[outcome], "color": COLOURS[outcome]}
+        chosen = outcomes == outcome
         label = f"{outcome} ({chosen.sum():,})"
-        axes.scatter(load.times[chosen], load.response_ms[chosen], s=14, alpha=0.6, linewidths=0, label=label, **style)
+        marker, colour = MARKERS[outcome], COLOURS[outcome]
+        times, answered = load.times[chosen], load.response_ms[chosen]
+        axes.scatter(times, answered, s=14, alpha=0.6, linewidths=0, label=label, marker=marker, color=colour)
     axes.set_yscale("log")
     axes.set_ylim(top=3 * float(load.response_ms.max()))
     axes.yaxis.set_major_formatter("{x:,g}")
