@@ -77,3 +77,13 @@ def test_the_notebooks_about_trouble_run_from_top_to_bottom(tmp_path: Path, caps
         (kept,) = tmp_path.glob(f"*/notebooks/local/{name}.ipynb")
         shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
         assert [text for text in texts if text not in shown] == []
+
+
+def test_the_overview_runs_once_and_needs_no_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless where no report was made before, it ends well and says how to make one."""
+    main(["report", "--env", "local", "--notebook", "08", "-p", f"runs={tmp_path}", "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    assert results.together is not None
+    assert results.together.notebooks["08_overview"].status == "ok"
+    (kept,) = tmp_path.glob("*/notebooks/together/08_overview.ipynb")
+    assert "There are no runs yet" in kept.read_text("utf-8")

@@ -141,19 +141,21 @@ def standing_table(overview: Overview) -> Table:
 def _like_the_newest(rows: pd.DataFrame) -> pd.DataFrame:
     newest = rows.iloc[-1]
     same_host = rows["host"].isna() if pd.isna(newest["host"]) else rows["host"] == newest["host"]
-    return rows[same_host & (rows["profile"] == newest["profile"])]
+    alike: pd.DataFrame = rows[same_host & (rows["profile"] == newest["profile"])]
+    return alike
 
 
 def _standings(rows: pd.DataFrame) -> Iterator[Standing]:
     """Yield the newest row of each figure that has a target and was judged."""
     kpis = kpis_in_force()
     for name, found in rows[rows["verdict"].notna()].groupby("figure", sort=False):
-        if name in kpis:
+        kpi = kpis.get(str(name))
+        if kpi:
             row = found.iloc[-1]
             low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
             figure = Interval(float(row["value"]), low, high, int(row["samples"]))
             where = (row["run"], row["started"], bool(row["emulated"]))
-            yield Standing(row["environment"], kpis[name], figure, row["verdict"], *where)
+            yield Standing(row["environment"], kpi, figure, row["verdict"], *where)
 
 
 def _steps(standings: list[Standing]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from .parameters import OPTIONS, Parameter, plain
+from .parameters import OPTIONS, Parameter, Value, plain
 
 _WORDS = {
     "str": "text",
@@ -27,9 +27,12 @@ def help_text(notebook: str, parameters: Sequence[Parameter]) -> str:
 
 def _lines(parameter: Parameter) -> list[str]:
     how = OPTIONS.get(parameter.name, f"-p {parameter.name}=")
-    default = {"": "empty", None: "none"}.get(parameter.default, parameter.default)
-    told = [f"  {how}  {_allowed(parameter)}; default {default}"]
+    told = [f"  {how}  {_allowed(parameter)}; default {_default(parameter.default)}"]
     return told + ([f"      {parameter.help}"] if parameter.help else [])
+
+
+def _default(value: Value) -> str:
+    return "none" if value is None else str(value) or "empty"
 
 
 def _allowed(parameter: Parameter) -> str:
