@@ -1,9 +1,11 @@
 """A JupyterLab of the tests' own, on copies of the notebooks, and a real Chromium that works in it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dousell_cache.local.process import free_ports
-from tests.live import until
 
 from .chromium import HERE, NAMES, _installed
 
@@ -25,6 +26,7 @@ c.ServerApp.root_dir = {folder!r}
 c.ServerApp.allow_root = True
 c.ServerApp.open_browser = False
 """
+_SECONDS = 120.0  # for JupyterLab to be there: a deadline for a laden machine, never a wait
 _NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 
 
@@ -57,7 +59,7 @@ class Lab:
 
         Args:
             notebook: its name.
-            asked: ``interrupt``, whether to press the button once the live view is there; ``picture``, where to keep one.
+            asked: ``interrupt``, whether to stop it once the live view is there; ``picture``, where to keep one.
         """
         assert self._driver.stdin
         assert self._driver.stdout
@@ -91,15 +93,17 @@ def _server(folder: Path, scratch: Path, port: int) -> Iterator[None]:
     (config.parent / "labconfig").mkdir(parents=True)
     (config.parent / "labconfig" / "page_config.json").write_text(json.dumps(_NO_NEWS))
     config.write_text(_CONFIG.format(port=port, folder=str(folder)))
-    import os
-
     own = {"JUPYTER_CONFIG_DIR": str(config.parent), "JUPYTERLAB_SETTINGS_DIR": str(scratch / "settings")}
     own |= {"JUPYTERLAB_WORKSPACES_DIR": str(scratch / "workspaces"), "JUPYTER_RUNTIME_DIR": str(scratch / "runtime")}
     command = [sys.executable, "-m", "jupyterlab", f"--config={config}"]
     with (scratch / "log").open("w") as log:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
     try:
-        until(lambda: _answers(f"http://127.0.0.1:{port}/api"), 60)
+        deadline = time.monotonic() + _SECONDS
+        while not _answers(f"http://127.0.0.1:{port}/api"):
+            assert server.poll() is None, (scratch / "log").read_text()
+            assert time.monotonic() < deadline, f"JupyterLab was not there after {_SECONDS:g} s"
+            time.sleep(0.1)
         yield
     finally:
         server.terminate()
@@ -108,7 +112,7 @@ def _server(folder: Path, scratch: Path, port: int) -> Iterator[None]:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url):
+        with urllib.request.urlopen(url):  # noqa: S310 - our own http:// address
             return True
     except (urllib.error.URLError, ConnectionError):
         return False

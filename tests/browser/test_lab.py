@@ -1,4 +1,4 @@
-"""The notebooks in JupyterLab, in a real browser: they run from top to bottom as they are, and a live view can be stopped.
+"""The notebooks in JupyterLab, in a real browser: they run from top to bottom, and a live view can be stopped.
 
 Two of them in every run of the tests; all of them, which takes minutes, with ``make browser``.
 """
@@ -26,7 +26,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     scratch = tmp_path_factory.mktemp("lab")
     folder = scratch / "notebooks"
     shutil.copytree(catalog.folder(), folder, ignore=shutil.ignore_patterns(".*"))
-    endless = (folder / "06_monitor_cache.ipynb").read_text("utf-8").replace("seconds: float = 0.0", "seconds: float = 3600.0")
+    endless = (
+        (folder / "06_monitor_cache.ipynb")
+        .read_text("utf-8")
+        .replace("seconds: float = 0.0", "seconds: float = 3600.0")
+    )
     (folder / f"{ENDLESS}.ipynb").write_text(endless, "utf-8")
     with jupyterlab(folder, scratch) as found:
         yield found
