@@ -16,6 +16,12 @@ LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {
     "in_order": "Served in order of arrival",
     "in_order_fair": "Served in order, fair=True",
     "rejected_click_p50_ms": "Double click rejected after, P50",
+    "unanswered": "Reads not answered while the cache failed",
+    "dead_cost_before_p95_ms": "Cost of an ill cache before the breaker opened, P95",
+    "dead_cost_after_p95_ms": "Cost of an ill cache after it, P95",
+    "stale_reads": "Stale reads",
+    "correct_after_p50_ms": "Change seen after, P50",
+    "correct_after_p95_ms": "Change seen after, P95",
 }
 """What figures are called on pages and in tables."""
 
