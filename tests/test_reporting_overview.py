@@ -68,7 +68,7 @@ def test_runs_of_another_machine_or_length_are_not_compared() -> None:
         row(4, "local", "hit_rate", 0.92, "pass"),
     )
     assert mixed.comparable["run"].tolist() == ["run3", "run4"]
-    assert "local: hit rate 92.0 %, 90.0 % the run before, 2 comparable runs" in figures_over_runs(mixed).alt
+    assert "local: hit rate 92.0 %, 90.0 % the run before, comparable runs: 2" in figures_over_runs(mixed).alt
 
 
 def test_without_runs_it_says_how_to_make_one(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ class Overview:
             return _NO_RUNS
         words = [each.verdict for each in self.standings]
         met, count = words.count("pass"), self.runs["run"].nunique()
-        lines = [f"{met} of {len(words)} targets are met, {words.count('fail')} missed; {count} runs were read."]
+        read = "1 run was read" if count == 1 else f"{count:,} runs were read"
+        lines = [f"{met} of {len(words)} targets are met, {words.count('fail')} missed; {read}."]
         unsure = words.count("inconclusive")
         lines += [f"Of {unsure} nobody can say: too few samples."] if unsure else []
         if any(each.emulated for each in self.standings):

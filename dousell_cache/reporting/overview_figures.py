@@ -54,5 +54,5 @@ def _told(runs: pd.DataFrame) -> str:
     for environment, found in runs[runs["figure"] == "hit_rate"].groupby("environment"):
         last, count = found["value"].iloc[-1], len(found)
         before = f", {number(found['value'].iloc[-2], '%')} the run before" if count > 1 else ""
-        told.append(f"{environment}: hit rate {number(last, '%')}{before}, {count} comparable runs")
+        told.append(f"{environment}: hit rate {number(last, '%')}{before}, comparable runs: {count}")
     return "; ".join(told) + "." if told else ""
