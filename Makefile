@@ -38,7 +38,7 @@ no-venv   = echo "$$python cannot make a virtual environment: on Debian and Ubun
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test chaos bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
+.PHONY: help setup report test chaos browser bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile \
@@ -68,6 +68,10 @@ chaos: setup ## make the long runs that prove the promises
 	@.venv/bin/python -m dousell_cache.testing.ledger --attempts 500 --processes 8 --seeds 20
 	@.venv/bin/python benchmarks/faults.py
 
+# Every notebook as it is, in JupyterLab in a real Chromium: minutes, since `make test` runs two of them.
+browser: setup ## run all notebooks in JupyterLab in a real browser
+	@DOUSELL_CACHE_BROWSER=all .venv/bin/python -m pytest -q tests/browser/test_lab.py $(ARGS)
+
 # The peers live in an environment of their own, so that the project's lock carries none of them.
 bench: setup .venv-bench/.ready ## measure this package beside its peers: see docs/reference/benchmarks.md
 	@.venv/bin/python -m benchmarks $(ARGS)
@@ -78,8 +82,8 @@ lint: setup ## check style, format and types
 	@.venv/bin/mypy $(TYPED)
 
 # Jupyter refuses to start as root unless told so; for anybody else the flag does nothing.
-lab: setup ## open JupyterLab on notebooks/
-	@.venv/bin/jupyter lab --allow-root $(ARGS) notebooks
+lab: setup ## open JupyterLab on the overview, notebooks/08_overview.ipynb
+	@.venv/bin/jupyter lab --allow-root $(ARGS) notebooks/08_overview.ipynb
 
 format: setup ## rewrite the code in the house format, empty the notebooks of outputs
 	@.venv/bin/ruff check --fix-only .

@@ -55,6 +55,7 @@ def test_make_alone_lists_every_target(clone: Path) -> None:
         "report",
         "test",
         "bench",
+        "browser",
         "chaos",
         "lint",
         "lab",

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,6 +66,9 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
         "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help="set a notebook's parameter"
     )
     parser.add_argument(
+        "--help-notebook", action="store_true", help="say what parameters the notebooks take, and run nothing"
+    )
+    parser.add_argument(
         "--kpis", metavar="FILE", help="targets in TOML, over the usual ones; see docs/reference/kpis.md"
     )
     parser.add_argument(
@@ -88,6 +91,8 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check everything, execute, write the report, print where it is; return the exit code."""
+    if options.help_notebook:
+        return _explain(options.notebook or _NOTEBOOKS)
     request = requested(options)
     from ..dousell.stand_in import kept_running
     from ..reporting.folder import ReportNotWritten
@@ -108,6 +113,15 @@ def run(options: argparse.Namespace) -> int:
         return _FAILED
     print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished, wording))
     return finished.results.exit_code
+
+
+def _explain(words: Iterable[str]) -> int:
+    """Print what parameters notebooks take, by the schema that refuses all others."""
+    from ..reporting import catalog
+    from ..reporting.parameter_help import help_text
+
+    print("\n\n".join(help_text(notebook.name, notebook.parameters) for notebook in catalog.find_all(words)))
+    return 0
 
 
 def requested(options: argparse.Namespace) -> "Request":
