@@ -18,9 +18,11 @@ import pytest
 
 from dousell_cache.reporting import catalog, supervise
 from dousell_cache.reporting.folder import ReportNotWritten
+from dousell_cache.reporting.measuring import Stage
 from dousell_cache.reporting.parameters import resolve_all
 from dousell_cache.reporting.record import Results, RunStatus
-from dousell_cache.reporting.run import Finished, Request, Stage, run
+from dousell_cache.reporting.request import Request
+from dousell_cache.reporting.run import Finished, run
 
 from .processes import gone
 from .reports import Seen, worker, write_notebook

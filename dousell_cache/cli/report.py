@@ -15,8 +15,10 @@ from ..environments import NAMES
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ..reporting.measuring import Stage
     from ..reporting.record import EnvironmentRecord
-    from ..reporting.run import Finished, Request, Stage
+    from ..reporting.request import Request
+    from ..reporting.run import Finished
 
 _ENVIRONMENTS = "local,vercel"
 _NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside", "03_measure_lock_contention")
@@ -109,7 +111,7 @@ def requested(options: argparse.Namespace) -> "Request":
     skip_slow_imports()
     from ..reporting import catalog
     from ..reporting.parameters import resolve_all
-    from ..reporting.run import SECONDS, Request
+    from ..reporting.request import SECONDS, Request
 
     judge_by(options.kpis)
     environments = _environments(options.env)
