@@ -1,24 +1,25 @@
 """``dousell-cache report``: execute notebooks in environments and write a page about them."""
 
 import argparse
-import math
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..environments import NAMES
-from ..errors import ConfigurationError
+from ..errors import CacheUnavailable, ConfigurationError
+from . import scheduling
 
 if TYPE_CHECKING:
     from ..reporting.measuring import Stage
     from ..reporting.record import EnvironmentRecord
     from ..reporting.request import Request
     from ..reporting.run import Finished
+    from ..reporting.stopping import Watch
 
 _ENVIRONMENTS = "local,vercel"
 _NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside", "03_measure_lock_contention")
@@ -35,7 +36,8 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         description="Execute notebooks in each environment, in a process of its own, and write a folder with a page, "
         "the executed notebooks, results.json, samples.parquet and status.json.",
         epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot "
-        "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage.",
+        "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage. "
+        "75: another run holds the lock.",
     )
     _add_measuring(parser)
     parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
@@ -45,6 +47,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         help="how long one environment may take, and one cell half of it; default 180 (quick) or 3600 (full)",
     )
     parser.add_argument("--json", action="store_true", help="print results.json instead of a line")
+    scheduling.add(parser)
     parser.set_defaults(run=run)
 
 
@@ -81,23 +84,41 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check everything, execute, write the report, print where it is; return the exit code."""
     request = requested(options)
-    from ..dousell.stand_in import kept_running
+    rules, _ = scheduling.retention(options), scheduling.limit(options)  # checked before anything is run
+    if options.dry_run:
+        return scheduling.show_plan(request, options)
     from ..reporting.folder import ReportNotWritten
-    from ..reporting.run import run as run_report
+    from ..reporting.run_lock import RunLocked
 
     try:
-        with _progress() as observe, kept_running(request.environments):
-            finished = run_report(request, Path(options.out), observe=observe)
+        with scheduling.guarded(options) as watches:
+            finished = _carried_out(request, options, watches)
+            _tell(finished, options)
+            scheduling.afterwards(finished, _shown(finished.page), rules, options)
+    except RunLocked as error:
+        print(f"dousell-cache: {error}", file=sys.stderr)
+        return scheduling.LOCKED
     except ReportNotWritten as error:
         print(f"dousell-cache: {error}", file=sys.stderr)
         return _FAILED
-    except ConfigurationError:
+    except (ConfigurationError, CacheUnavailable):
         raise
     except Exception:  # noqa: BLE001 - Python's own exit code, 1, would say that a target is missed
         traceback.print_exc()
         return _FAILED
-    print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished))
     return finished.results.exit_code
+
+
+def _carried_out(request: "Request", options: argparse.Namespace, watches: "Sequence[Watch]") -> "Finished":
+    from ..dousell.stand_in import kept_running
+    from ..reporting.run import run as run_report
+
+    with _progress() as observe, kept_running(request.environments):
+        return run_report(request, Path(options.out), observe=observe, watches=watches)
+
+
+def _tell(finished: "Finished", options: argparse.Namespace) -> None:
+    print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished))
 
 
 def requested(options: argparse.Namespace) -> "Request":
@@ -119,8 +140,8 @@ def requested(options: argparse.Namespace) -> "Request":
     notebooks = catalog.find_all(options.notebook or _NOTEBOOKS)
     declared = {notebook.name: notebook.parameters for notebook in notebooks}
     parameters = resolve_all(declared, _given(_pairs(options)), profile)
-    seconds = SECONDS[profile] if options.timeout is None else _seconds(options.timeout)
-    return Request(environments, notebooks, parameters, profile, seconds, _command(options))
+    seconds = SECONDS[profile] if options.timeout is None else scheduling.seconds("--timeout", options.timeout)
+    return Request(environments, notebooks, parameters, profile, seconds, _command(options), options.parallel)
 
 
 def judge_by(path: str | None) -> None:
@@ -178,17 +199,6 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return given
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 1 <= seconds <= 7 * 86_400:
-        message = f'--timeout must be a number of seconds from 1 to a week, not "{text}"'
-        raise ConfigurationError(message)
-    return seconds
-
-
 def _command(options: argparse.Namespace) -> str:
     words = ["dousell-cache", "report", "--env", options.env, "--profile", options.profile]
     words += [word for name in options.notebook or () for word in ("--notebook", name)]
@@ -198,7 +208,7 @@ def _command(options: argparse.Namespace) -> str:
         word for name in _OWN if getattr(options, name) is not None for word in (f"--{name}", getattr(options, name))
     ]
     words += ["--timeout", options.timeout] if options.timeout else []
-    return shlex.join(words)
+    return shlex.join([*words, *scheduling.words(options)])
 
 
 def _line(finished: "Finished") -> str:
