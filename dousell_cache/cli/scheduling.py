@@ -130,12 +130,13 @@ def afterwards(finished: "Finished", shown: str, rules: "Rules | None", options:
         options: those of the command.
     """
     from ..reporting import summary
+    from ..reporting.redact import redactor
     from ..reporting.retention import NotRemoved, judge, look, remove
 
     out = Path(options.out)
     try:
         if options.summary:
-            summary.append(Path(options.summary), finished.results, shown, os.environ)
+            summary.append(Path(options.summary), finished.results, redactor()(shown), os.environ)
         if rules:
             remove(out, judge(look(out), rules, datetime.now(UTC)))
     except NotRemoved as error:

@@ -15,6 +15,7 @@ from . import index, page
 from .folder import RunFolder, writing
 from .journal import Journal
 from .measuring import Measuring, Stage
+from .parameters import Value
 from .record import EXIT_CODES, TOGETHER, EnvironmentRecord, Results, Run, encode, run_verdict
 from .redact import redactor
 from .request import Request
@@ -92,6 +93,15 @@ def run(
     return Finished(results, folder.final)
 
 
+def _shown(parameters: dict[str, dict[str, Value]]) -> dict[str, dict[str, Value]]:
+    """Return parameters as they may be written: a path or an address among them may name somebody."""
+    redact = redactor()
+    return {
+        notebook: {name: redact(value) if isinstance(value, str) else value for name, value in given.items()}
+        for notebook, given in parameters.items()
+    }
+
+
 def _results(request: Request, run_id: str, started: str, records: dict[str, EnvironmentRecord], stop: Stop) -> Results:
     verdict = run_verdict(records.values())
     facts = Run(
@@ -100,7 +110,7 @@ def _results(request: Request, run_id: str, started: str, records: dict[str, Env
         finished=utc_now(),
         profile=request.profile,
         notebooks=[notebook.name for notebook in request.notebooks],
-        parameters=request.parameters,
+        parameters=_shown(request.parameters),
         command=redactor()(request.command),
         host=this_host(),
         commit=commit(),
