@@ -56,6 +56,7 @@ def test_make_alone_lists_every_target(clone: Path) -> None:
         "test",
         "bench",
         "chaos",
+        "kills",
         "lint",
         "lab",
         "format",

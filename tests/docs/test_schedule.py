@@ -124,7 +124,7 @@ def test_what_the_papermill_operator_does_works(tmp_path: Path, cloud: Cloud, mo
 
 
 def test_what_jupyter_scheduler_wants_typed_is_a_value() -> None:
-    """Pasted behind an equals sign, each value of the table is one that its parameter takes; what not to type is none."""
+    """Pasted behind an equals sign, each value of the table is one that its parameter takes; the other is none."""
     declared = {parameter.name: parameter for parameter in SCHEMAS["01_measure_cache_aside"]}
     for name, right, wrong in ([cell.strip("`") for cell in row] for row in table(PAGE, "jupyter-scheduler")):
         value = ast.literal_eval(right)
