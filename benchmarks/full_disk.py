@@ -5,6 +5,7 @@ ends with 2. The run fills its disk by itself: a notebook's output does not fit.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,8 @@ _CELL = "from IPython.display import display\nfor number in range(40):\n    disp
 
 def main() -> int:
     """Make the run, print how it ended, and return 1 unless its status is true."""
-    if subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+    unshare = shutil.which("unshare")
+    if not unshare or subprocess.run([unshare, "-rm", "true"], check=False).returncode:
         print("no name spaces for users here")
         return 2
     with tempfile.TemporaryDirectory(prefix="df-") as scratch:
@@ -30,7 +32,7 @@ def main() -> int:
         disk = Path(scratch, "disk")
         disk.mkdir()
         report = [sys.executable, "-m", "dousell_cache.cli", "report", "--env", "local", "--notebook", str(notebook)]
-        inside = ["unshare", "-rm", "sh", "-c", _INSIDE, "sh", str(disk), *report, "--out", "."]
+        inside = [unshare, "-rm", "sh", "-c", _INSIDE, "sh", str(disk), *report, "--out", "."]
         done = subprocess.run(inside, capture_output=True, text=True, check=False)
     print(done.returncode, done.stderr.strip(), done.stdout)
     status = json.loads(done.stdout)

@@ -207,6 +207,7 @@ def test_a_full_disk_is_told_truthfully(tmp_path: Path) -> None:
     assert partial.name.endswith(".partial")
     status = msgspec.json.decode((partial / "status.json").read_bytes(), type=RunStatus)
     assert (status.state, status.exit_code) == ("failed", 3)
+    assert "running" not in status.environments.values()
     assert status.reason is not None
     assert "File too large" in status.reason
 

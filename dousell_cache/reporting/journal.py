@@ -40,8 +40,11 @@ class Journal:
 
     def end(self, state: State, exit_code: int, reason: str | None = None) -> None:
         """Write down how the run ended; on a full disk, into the block that the file has already."""
+        cut_short = {
+            name: "interrupted" if status == "running" else status for name, status in self.status.environments.items()
+        }
         self.status = msgspec.structs.replace(
-            self.status, state=state, exit_code=exit_code, reason=reason, finished=utc_now()
+            self.status, state=state, exit_code=exit_code, reason=reason, finished=utc_now(), environments=cut_short
         )
         try:
             self.write()
