@@ -12,8 +12,7 @@ import msgspec
 import pytest
 
 from dousell_cache.cli import main
-from dousell_cache.dousell import database
-from dousell_cache.local import Cloud
+from dousell_cache.local import Cloud, runtime
 from dousell_cache.reporting import run
 from dousell_cache.reporting.record import RunStatus
 from dousell_cache.reporting.run_lock import cache_lock, folder_lock
@@ -215,13 +214,10 @@ def test_a_full_disk_is_told_truthfully(tmp_path: Path) -> None:
 @pytest.mark.parametrize("home", [None, "/nonexistent"])
 def test_a_whole_run_needs_nothing_around_it(home: str | None, tmp_path: Path, cloud: Cloud) -> None:
     """No variables, home, terminal, activated venv or folder of one's own: one line, nothing on stderr, exit code 5."""
-    database.load(cloud.postgres_url)
     notebook = write_notebook(tmp_path / "mine.ipynb", "'run'", parameters='environment: str = "local"')
-    environ = {
-        "REDIS_URL": cloud.valkey_url,
-        "SUPABASE_URL": cloud.supabase_url,
-        "SUPABASE_KEY": cloud.supabase_anon_key,
-    }
+    base = os.environ[runtime.BASE_VARIABLE]  # or it would start servers of its own
+    environ = {"REDIS_URL": cloud.valkey_url, runtime.BASE_VARIABLE: base}
+    environ |= {"DOUSELL_CACHE_LATENCY": "none", "DOUSELL_ORIGIN_LATENCY": "none"}
     environ |= {"HOME": home} if home else {}
     asked = ["--env", "dedicated", "--notebook", str(notebook), "--out", str(tmp_path / "reports")]
     command = [sys.executable, "-m", "dousell_cache.cli", "report", *asked]
