@@ -159,7 +159,6 @@ def test_afterwards_old_runs_go_and_the_summary_is_there(tmp_path: Path, capsys:
     (kept,) = (path for path in out.iterdir() if path.is_dir())
     text = summary.read_text("utf-8")
     assert text.startswith("before\n## dousell-cache: error\n")
-    assert r"- **local: cell\_error**" not in text
     assert r"raises: cell 1: ValueError: a \| b \<c\>" in text
     assert f"{kept.name}/index.html" in text
 
