@@ -38,7 +38,7 @@ no-venv   = echo "$$python cannot make a virtual environment: on Debian and Ubun
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test chaos browser bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
+.PHONY: help setup report test chaos kills browser bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile \
@@ -71,6 +71,12 @@ chaos: setup ## make the long runs that prove the promises
 # Every notebook as it is, in JupyterLab in a real Chromium: minutes, since `make test` runs two of them.
 browser: setup ## run all notebooks in JupyterLab in a real browser
 	@DOUSELL_CACHE_BROWSER=all .venv/bin/python -m pytest -q tests/browser/test_lab.py $(ARGS)
+
+# Runs of three environments at once, and one whose disk is full: a small file system of its own, in a user's name space.
+kills: setup ## run reports that are stopped, killed, out of space, or at once, again and again
+	@.venv/bin/python -m pytest -q tests/test_reporting_run.py tests/test_reporting_run_lock.py -k 'hangs or signal or killed or loses or limit'
+	@.venv/bin/python -m benchmarks.full_disk
+	@.venv/bin/python -m benchmarks.parallel --runs 20
 
 # The peers live in an environment of their own, so that the project's lock carries none of them.
 bench: setup .venv-bench/.ready ## measure this package beside its peers: see docs/reference/benchmarks.md

@@ -57,6 +57,7 @@ def test_make_alone_lists_every_target(clone: Path) -> None:
         "bench",
         "browser",
         "chaos",
+        "kills",
         "lint",
         "lab",
         "format",

@@ -1,23 +1,26 @@
 """``dousell-cache report``: execute notebooks in environments and write a page about them."""
 
 import argparse
-import math
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..environments import NAMES
-from ..errors import ConfigurationError
+from ..errors import CacheUnavailable, ConfigurationError
 from ..languages import LANGUAGES
+from . import scheduling
 
 if TYPE_CHECKING:
+    from ..reporting.measuring import Stage
     from ..reporting.record import EnvironmentRecord
-    from ..reporting.run import Finished, Request, Stage
+    from ..reporting.request import Request
+    from ..reporting.run import Finished
+    from ..reporting.stopping import Watch
     from ..reporting.wording import Wording
 
 _ENVIRONMENTS = "local,vercel"
@@ -37,7 +40,8 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         description="Execute notebooks in each environment, in a process of its own, and write a folder with a page, "
         "the executed notebooks, results.json, samples.parquet and status.json.",
         epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot "
-        "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage.",
+        "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage. "
+        "75: another run holds the lock.",
     )
     _add_measuring(parser)
     parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
@@ -47,6 +51,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         help="how long one environment may take, and one cell half of it; default 180 (quick) or 3600 (full)",
     )
     parser.add_argument("--json", action="store_true", help="print results.json instead of a line")
+    scheduling.add(parser)
     parser.set_defaults(run=run)
 
 
@@ -94,25 +99,45 @@ def run(options: argparse.Namespace) -> int:
     if options.help_notebook:
         return _explain(options.notebook or _NOTEBOOKS)
     request = requested(options)
-    from ..dousell.stand_in import kept_running
+    rules, _ = scheduling.retention(options), scheduling.limit(options)  # checked before anything is run
+    if options.dry_run:
+        return scheduling.show_plan(request, options)
     from ..reporting.folder import ReportNotWritten
-    from ..reporting.run import run as run_report
+    from ..reporting.run_lock import RunLocked
     from ..reporting.wording import Wording
 
     wording = Wording(request.language)
     try:
-        with _progress(wording) as observe, kept_running(request.environments):
-            finished = run_report(request, Path(options.out), observe=observe)
+        with scheduling.guarded(options) as watches:
+            finished = _carried_out(request, options, watches, wording)
+            _tell(finished, options, wording)
+            scheduling.afterwards(finished, _shown(finished.page), rules, options)
+    except RunLocked as error:
+        print(f"dousell-cache: {error}", file=sys.stderr)
+        return scheduling.LOCKED
     except ReportNotWritten as error:
         print(f"dousell-cache: {error}", file=sys.stderr)
         return _FAILED
-    except ConfigurationError:
+    except (ConfigurationError, CacheUnavailable):
         raise
     except Exception:  # noqa: BLE001 - Python's own exit code, 1, would say that a target is missed
         traceback.print_exc()
         return _FAILED
-    print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished, wording))
     return finished.results.exit_code
+
+
+def _carried_out(
+    request: "Request", options: argparse.Namespace, watches: "Sequence[Watch]", wording: "Wording"
+) -> "Finished":
+    from ..dousell.stand_in import kept_running
+    from ..reporting.run import run as run_report
+
+    with _progress(wording) as observe, kept_running(request.environments):
+        return run_report(request, Path(options.out), observe=observe, watches=watches)
+
+
+def _tell(finished: "Finished", options: argparse.Namespace, wording: "Wording") -> None:
+    print((finished.folder / "results.json").read_text("utf-8").rstrip() if options.json else _line(finished, wording))
 
 
 def _explain(words: Iterable[str]) -> int:
@@ -135,7 +160,7 @@ def requested(options: argparse.Namespace) -> "Request":
     skip_slow_imports()
     from ..reporting import catalog
     from ..reporting.parameters import resolve_all
-    from ..reporting.run import SECONDS, Request
+    from ..reporting.request import SECONDS, Request
 
     judge_by(options.kpis)
     environments = _environments(options.env)
@@ -143,9 +168,10 @@ def requested(options: argparse.Namespace) -> "Request":
     notebooks = catalog.find_all(options.notebook or _NOTEBOOKS)
     declared = {notebook.name: notebook.parameters for notebook in notebooks}
     parameters = resolve_all(declared, _given(_pairs(options)), profile)
-    seconds = SECONDS[profile] if options.timeout is None else _seconds(options.timeout)
+    seconds = SECONDS[profile] if options.timeout is None else scheduling.seconds("--timeout", options.timeout)
     language = _known(options.lang, "language", LANGUAGES)
-    return Request(environments, notebooks, parameters, profile, seconds, _command(options), language)
+    command = _command(options)
+    return Request(environments, notebooks, parameters, profile, seconds, command, options.parallel, language)
 
 
 def judge_by(path: str | None) -> None:
@@ -203,17 +229,6 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return given
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 1 <= seconds <= 7 * 86_400:
-        message = f'--timeout must be a number of seconds from 1 to a week, not "{text}"'
-        raise ConfigurationError(message)
-    return seconds
-
-
 def _command(options: argparse.Namespace) -> str:
     words = ["dousell-cache", "report", "--env", options.env, "--profile", options.profile]
     words += [word for name in options.notebook or () for word in ("--notebook", name)]
@@ -224,7 +239,7 @@ def _command(options: argparse.Namespace) -> str:
     ]
     words += ["--timeout", options.timeout] if options.timeout else []
     words += ["--lang", options.lang] if options.lang != "en" else []
-    return shlex.join(words)
+    return shlex.join([*words, *scheduling.words(options)])
 
 
 def _line(finished: "Finished", wording: "Wording") -> str:
