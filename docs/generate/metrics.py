@@ -1,6 +1,7 @@
 """The page of every metric, from the adapters and the monitor's own table."""
 
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,8 +31,8 @@ The same from `observe_with_opentelemetry(cache)`; durations are histograms of s
 MONITOR = """\
 ## Of the server and of all processes
 
-From `dousell-cache monitor`, which looks at the server and adds up what each process flushed. The last column says where
-a figure comes from: a field or section of `INFO`, what the processes flushed, or the monitor's own sample.
+From `dousell-cache monitor`, which looks at the server and adds up what each process flushed. The last column says
+where a figure comes from: a field or section of `INFO`, what the processes flushed, or the monitor's own sample.
 """
 
 
@@ -53,7 +54,7 @@ def _adapter() -> list[tuple[str, ...]]:
     with connect(Environment("local", "none")) as cache:
         stop = observe_with_prometheus(cache, registry=registry)
         metrics = list(registry._collector_to_names)  # noqa: SLF001 - labels have no public name before there are samples
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (f"`{told.name}`", told.type, _labels(metric._labelnames), told.documentation)  # type: ignore[attr-defined]  # noqa: SLF001 - likewise
             for metric in metrics
             for told in metric.describe()  # type: ignore[attr-defined]  # every metric describes itself
@@ -93,9 +94,8 @@ def _instruments() -> list[tuple[str, ...]]:
 
 
 def _monitor() -> list[tuple[str, ...]]:
-    from dousell_cache.monitor.metrics import METRICS
-
-    return [(f"`{one.full_name}`", one.type, _labels(one.labels), one.help, f"`{one.source}`") for one in METRICS]
+    metrics = import_module("dousell_cache.monitor.metrics").METRICS
+    return [(f"`{one.full_name}`", one.type, _labels(one.labels), one.help, f"`{one.source}`") for one in metrics]
 
 
 def _labels(names: Iterable[str]) -> str:

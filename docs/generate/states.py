@@ -53,8 +53,8 @@ class Machine(NamedTuple):
 
 ENTRY = Machine(
     "States of an entry",
-    "An entry is fresh for its ttl, then stale for its grace, then gone. An invalidation makes it gone at once, a soft one "
-    "makes it old, which serves only where the origin fails. A load makes it fresh again.",
+    "An entry is fresh for its ttl, then stale for its grace, then gone. An invalidation makes it gone at once, a "
+    "soft one makes it old, which serves only where the origin fails. A load makes it fresh again.",
     (860, 340),
     {
         "fresh": (110, 90, "served: hit"),
@@ -75,8 +75,8 @@ ENTRY = Machine(
 )
 LOCK = Machine(
     "States of a lock, and what its callers are told",
-    "A free lock is granted, with a fence. It is released by its holder, or its ttl ends and the holder is told that it is "
-    "lost. Others are told busy, or unavailable when no server could say; a caller that was cancelled has abandoned it.",
+    "A free lock is granted, with a fence. It is released by its holder, or its ttl ends and the holder is told that "
+    "it is lost. Others are told busy, or unavailable when no server could say; one that was cancelled abandoned it.",
     (760, 400),
     {
         "free": (110, 200, ""),
@@ -101,8 +101,8 @@ LOCK = Machine(
 )
 BREAKER = Machine(
     "States of the breaker",
-    "Closed, it lets commands pass. Three failures, or a refused connection, open it: reads go to their loaders. After a "
-    "second one caller tries: half-open. If that is answered it closes, else it stays open for another second.",
+    "Closed, it lets commands pass. Three failures, or a refused connection, open it: reads go to their loaders. "
+    "After a second one caller tries: half-open. If that is answered it closes, else it stays open for another second.",
     (860, 150),
     {
         "closed": (110, 60, "commands are sent"),
@@ -143,5 +143,9 @@ def drawn(machine: Machine, states: frozenset[str]) -> str:
         for name, (x, y, meaning) in machine.states.items()
     }
     arrows = [Arrow(boxes[m.start], boxes[m.end], m.label, m.bend, m.slide) for m in machine.moves]
-    parts = [*(one.drawn() for one in (*arrows, *boxes.values())), *(one.labelled() for one in arrows)]
+    parts = [
+        *(one.drawn() for one in arrows),
+        *(box.drawn() for box in boxes.values()),
+        *(one.labelled() for one in arrows),
+    ]
     return picture(*machine.size, machine.title, machine.description, parts)

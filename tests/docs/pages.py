@@ -35,12 +35,12 @@ class Snippet(NamedTuple):
 def snippets(page: Path, language: str = "python") -> list[Snippet]:
     """Return a page's blocks in a language; the ```text output block that follows one is what it prints.
 
-    What cannot run here is fenced as ```python no-run, and left out. Of shell blocks, ```sh run are those that run here.
+    What cannot run here is fenced as ```python no-run, and left out. Shell blocks that run here are ```sh run.
     """
     text = page.read_text()
     fences = list(_FENCE.finditer(text))
     found = []
-    for fence, following in zip(fences, [*fences[1:], None], strict=True):
+    for fence, following in itertools.zip_longest(fences, fences[1:]):
         if fence["info"] == language:
             told = following["body"] if following and following["info"] == "text output" else None
             found.append(Snippet(text.count("\n", 0, fence.start("body")) + 1, fence["body"], told))

@@ -71,7 +71,7 @@ def operate(url: str, wait_until: "WaitUntil") -> set[str]:
 
 
 def test_the_rights_suffice_and_none_is_idle(free_valkey: "FreeValkey", wait_until: "WaitUntil") -> None:
-    """On Valkey every operation works with these rights; each is used by one, or is one that locks cannot do without."""
+    """On Valkey everything works with these rights; each is used, or is one that locks cannot do without."""
     used = operate(free_valkey.url, wait_until)
     assert refused(free_valkey.url) == []
     assert used | set(FOR_LOCKS) == allowed()

@@ -1,7 +1,7 @@
 """Pages and pictures that are made from the code are current, and the pictures can be read by everybody."""
 
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_nothing_that_is_no_longer_made_lies_about() -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_told_to_those_who_do_not_see_it(name: str) -> None:
     """A picture is well-formed, has a title and a description, and knows the dark."""
-    root = ElementTree.fromstring(MADE[name])  # noqa: S314 - our own text
+    root = ET.fromstring(MADE[name])  # noqa: S314 - our own text
     assert root.get("role") == "img"
     assert all((root.findtext(f"{SVG}{part}") or "").strip() for part in ("title", "desc"))
     assert "prefers-color-scheme: dark" in MADE[name]
