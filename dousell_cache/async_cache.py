@@ -1,5 +1,6 @@
 """``AsyncCache``: the face for asyncio. The same names as :class:`~dousell_cache.Cache`, the same flows, awaited."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from types import TracebackType
@@ -57,6 +58,7 @@ class AsyncCache(Face):
             message = "AsyncCache needs an asyncio transport: a blocking one would stall every task of the loop"
             raise ConfigurationError(message)
         self._transport = transport
+        self._flushing: asyncio.Task[bool] | None = None
         self._is_followed = listening is not None
         super().__init__(transport, place, namespace, defaults or Defaults(), AsyncClock())
         self._listener = listening(self._near, namespace) if self._near is not None and listening else None
@@ -64,6 +66,9 @@ class AsyncCache(Face):
     def _follow(self) -> None:
         if self._listener:
             self._listener.start()
+
+    def _flush_behind(self) -> None:
+        self._flushing = asyncio.get_running_loop().create_task(self.flush(force=True), name="dousell-cache figures")
 
     def _parts(self) -> tuple[Reads, Flights, Renewals]:
         self._flights = TaskFlights()
@@ -242,14 +247,21 @@ class AsyncCache(Face):
         """Say what a read of this key would find, and why; see :meth:`Cache.explain`."""
         return await explain(self._call(), checked_key(key))
 
+    async def flush(self, *, force: bool = False) -> bool:
+        """Add what was recorded to the figures of all processes, in one command; see :meth:`Cache.flush`."""
+        return await self._flush(force=force)
+
     async def ping(self) -> float:
         """Return the seconds that one round trip to the server takes; see :meth:`Cache.ping`."""
         return await flows.ping(self._call())
 
     async def close(self) -> None:
-        """Stop the loads that are still under way, close the connections, and an embedded server nobody else uses."""
+        """Stop the loads that are still under way, flush the figures, close the connections and an own server."""
         try:
             await self._flights.close()
+            if self._flushing:
+                await asyncio.wait((self._flushing,))
+            await self._flush_the_rest()
             if self._listener:
                 await self._listener.close()
             await self._transport.close()

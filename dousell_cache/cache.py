@@ -1,8 +1,10 @@
 """``Cache``: the face for blocking code."""
 
 import inspect
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
@@ -64,6 +66,12 @@ class Cache(Face):
     def _follow(self) -> None:
         if self._listener:
             self._listener.start()
+
+    def _flush_behind(self) -> None:
+        with suppress(RuntimeError):  # no thread to be had: the next time
+            threading.Thread(
+                target=self.flush, kwargs={"force": True}, name="dousell-cache figures", daemon=True
+            ).start()
 
     def _parts(self) -> tuple[Reads, Flights, Renewals]:
         return ThreadReads(self._port), ThreadFlights(), RENEWALS
@@ -303,6 +311,23 @@ class Cache(Face):
         """Say what a read of this key would find, and why; nothing is loaded, and no read is counted."""
         return run_blocking(explain(self._call(), checked_key(key)))
 
+    def flush(self, *, force: bool = False) -> bool:
+        """Add what was recorded since the last time to the figures of all processes, in one command.
+
+        Needed only where nothing runs between requests, on Vercel: call it when the answer is on its way. Elsewhere it
+        happens by itself. A cache that is dead takes nothing and costs patience; what it did not take is kept.
+
+        Args:
+            force: also if the last time is less than 10 s ago; default no, so that it may be called at every request.
+
+        Returns:
+            Whether anything arrived.
+
+        Raises:
+            ConfigurationError: nothing is recorded: ``connect`` was not given ``figures=True``.
+        """
+        return run_blocking(self._flush(force=force))
+
     def ping(self) -> float:
         """Return the seconds that one round trip to the server takes.
 
@@ -312,8 +337,9 @@ class Cache(Face):
         return run_blocking(flows.ping(self._call()))
 
     def close(self) -> None:
-        """Close the connections, and an embedded server that nobody else uses."""
+        """Flush the figures, close the connections, and an embedded server that nobody else uses."""
         try:
+            run_blocking(self._flush_the_rest())
             if self._listener:
                 self._listener.close()
             self._transport.close()

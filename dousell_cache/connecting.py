@@ -25,6 +25,9 @@ class Options(TypedDict, total=False):
             yes.
         lock_patience: seconds in all that a dead or slow server may cost the taking, extending or leaving of a lock;
             default 0.25, or two and a half times ``patience`` if that is given and more: a distant server needs it.
+        figures: whether what this process sees is added to the figures of all processes on the server, for
+            ``dousell-cache monitor``: by a command once in 10 s, and at close; default no: each costs a command. On
+            Vercel nothing is sent unless :meth:`~dousell_cache.Cache.flush` is called.
     """
 
     ttl: Ttl | None
@@ -36,6 +39,7 @@ class Options(TypedDict, total=False):
     near: Near
     breaker: bool
     lock_patience: float
+    figures: bool
 
 
 def connect(

@@ -261,6 +261,11 @@ class Tally:
             counts[counter] += 1
             counts["commands"] += commands
 
+    def spent(self, commands: int) -> None:
+        """Count commands of which no event tells: those that carry figures."""
+        with self._lock:
+            self._other_commands += commands
+
     def begin_anew(self) -> None:
         """Let go of a lock that a thread of the parent may hold, in a forked child."""
         self._lock = threading.Lock()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .context import Call
+from .context import MISSING, Call
 from .entries import State
 from .errors import CacheError
 from .events import Outcome
@@ -21,6 +21,7 @@ class Explanation:
         age: seconds since the entry was stored; None if nobody can tell.
         fresh_for: seconds for which it will be fresh, negative if it is stale; None if nobody can tell.
         load_ms: how long its value took to load, in milliseconds.
+        value: what it holds, as JSON's own types; MISSING if there is none.
         tags: its tags, and whether each moved since it was loaded.
         loading: whether somebody is loading it now, in any process.
         commands: commands that this explanation cost.
@@ -33,6 +34,7 @@ class Explanation:
     age: float | None = None
     fresh_for: float | None = None
     load_ms: float | None = None
+    value: Any = field(default=MISSING, repr=False)
     tags: dict[str, Literal["unchanged", "moved"]] = field(default_factory=dict)
     loading: bool = False
     commands: int = 0
@@ -54,6 +56,7 @@ async def explain(call: Call, key: str) -> Explanation:
         age=(entry.ttl_ms - fresh_ms) / 1000 if entry and entry.ttl_ms and fresh_ms is not None else None,
         fresh_for=fresh_ms / 1000 if fresh_ms is not None else None,
         load_ms=entry.load_ms if entry else None,
+        value=entry.value if entry else MISSING,
         tags={tag: "moved" if tag in seen.moved else "unchanged" for tag in (entry.tags or ())} if entry else {},
         loading=holder not in (None, _FAILED),
         commands=call.store.commands,

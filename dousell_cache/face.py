@@ -2,8 +2,10 @@
 
 import os
 import random
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -15,17 +17,21 @@ from .environments import Environment
 from .errors import ConfigurationError
 from .events import Counters, Observer, Observers, Read, Tally
 from .flights import Flights
+from .flushing import flush, flush_all
 from .keys import Names, hash_tag
 from .loading import Asked
 from .locks import Asking
+from .lookups import looked_up
 from .near import ABSENT, NearCache, NearOptions
 from .policy import LEASE_SECONDS, Policy, Ttl, checked_key, checked_tags, milliseconds, resolved
 from .reads import Reads
+from .recording import Recorder
 from .renewals import Renewals
 from .store import Server
 from .terms import MAX_TTL_SECONDS, MIN_TTL_SECONDS, PATIENCE_SECONDS, checked_patience
 from .terms import resolved as resolved_terms
 from .transport.connect import Place
+from .transport.counted import CountedTransport
 from .transport.patience import Breaker, Guarded
 from .transport.port import Argument, AsyncTransport, BlockingTransport, Clock, Reply
 
@@ -90,15 +96,17 @@ class Defaults:
     near: Near = None
     breaker: bool = True
     lock_patience: float = PATIENCE_SECONDS
+    figures: bool = False
 
     def __post_init__(self) -> None:
         """Refuse options that make no sense where they are given, not at the first call."""
         resolved(1 if self.ttl is None else self.ttl, self.grace, self.jitter or 0.0, self.early, self.background)
         milliseconds("lease", self.lease)
         checked_patience(self.lock_patience)
-        if not isinstance(self.breaker, bool):
-            message = f"breaker must be True or False, not {self.breaker!r}"
-            raise ConfigurationError(message)
+        for name, value in (("breaker", self.breaker), ("figures", self.figures)):
+            if not isinstance(value, bool):
+                message = f"{name} must be True or False, not {value!r}"
+                raise ConfigurationError(message)
         _near_options(self.near)
 
 
@@ -140,7 +148,8 @@ class Face:
         self._tally = Tally()
         self._observers = Observers(self._tally)
         self._has_cache = place.environment.kind != "none"
-        self._raw_port = transport
+        self._recorder = self._recording() if defaults.figures else None
+        self._raw_port = CountedTransport(transport, self._look) if self._recorder else transport
         near = _near_options(defaults.near)
         self._near = NearCache(near, namespace, followed=self._is_followed) if near else None
         self._debts = Debts()
@@ -157,6 +166,11 @@ class Face:
         """What stands before every key on the server."""
         return self._namespace
 
+    @property
+    def recorder(self) -> Recorder | None:
+        """What this process's figures are recorded by; None unless ``figures=True``."""
+        return self._recorder
+
     def counters(self) -> Counters:
         """Return how reads ended and what they cost so far, in this process, in all and for each key family."""
         return self._tally.counters()
@@ -171,6 +185,42 @@ class Face:
             message = f"an observer must be a function of an event, not {observer!r}"
             raise ConfigurationError(message)
         return self._observers.subscribe(observer)
+
+    def _recording(self) -> Recorder:
+        # A serverless function may be frozen as soon as it has answered: it says itself when there is time.
+        on_due = None if self.environment.name == "vercel" else self._flush_behind
+        recorder = Recorder(self.environment.name, self._clock.now, time.time, _token, on_due)
+        self._observers.subscribe(recorder)
+        return recorder
+
+    def _look(self, command: tuple[Argument, ...], reply: Reply) -> None:
+        found = None
+        with suppress(IndexError, TypeError, ValueError):  # a reply that makes no sense is not this one's business
+            found = looked_up(command, reply)
+        if found and self._recorder:
+            self._recorder.looked_up(*found)
+
+    async def _flush(self, *, force: bool) -> bool:
+        """Send what was recorded, unless that was done a moment ago; return whether anything arrived."""
+        if self._recorder is None:
+            message = "no figures are recorded here: connect(figures=True) records them"
+            raise ConfigurationError(message)
+        if not (force or self._recorder.may_flush()):
+            return False
+        call = self._call()
+        try:
+            return await flush(call, self._recorder)
+        finally:
+            self._tally.spent(call.store.commands)
+
+    async def _flush_the_rest(self) -> None:
+        if self._recorder:
+            call = self._call()
+            await flush_all(call, self._recorder)
+            self._tally.spent(call.store.commands)
+
+    def _flush_behind(self) -> None:
+        raise NotImplementedError
 
     _is_followed = False
 
@@ -217,6 +267,8 @@ class Face:
         """Forget, in a forked child, what threads of the parent were doing: nobody here will ever end it."""
         self._tally.begin_anew()
         self._debts.begin_anew()
+        if self._recorder:
+            self._recorder.begin_anew()
         self._context = self._fresh_context()
 
     def _call(self) -> Call:

@@ -56,7 +56,7 @@ async def ask(transport: Port, left: Callable[[], float], now: Callable[[], floa
     before = now()
     clock = _seconds(await reply("TIME"))
     ahead = None if clock is None else clock - (before + now()) / 2
-    figures = _fields(await reply("INFO"))
+    figures = fields(await reply("INFO"))
     settings = _settings(await reply("CONFIG GET", *_SETTINGS))
     return Told(settings | figures, ahead, tuple(unanswered), len(servers))
 
@@ -75,17 +75,18 @@ def _seconds(reply: Reply) -> float | None:
     return None
 
 
-def _fields(reply: Reply) -> dict[str, str]:
-    lines = [_text(line) for line in reply.splitlines()] if isinstance(reply, bytes) else []
+def fields(reply: Reply) -> dict[str, str]:
+    """Return the fields of INFO by name, none if the reply is no text."""
+    lines = [shown(line) for line in reply.splitlines()] if isinstance(reply, bytes) else []
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def _settings(reply: Reply) -> dict[str, str]:
     parts = reply if isinstance(reply, list) else []
-    words = [_text(part) for part in parts if isinstance(part, bytes)]
+    words = [shown(part) for part in parts if isinstance(part, bytes)]
     return {name.replace("-", "_"): value for name, value in zip(words[::2], words[1::2], strict=False)}
 
 
-def _text(told: bytes) -> str:
+def shown(told: bytes) -> str:
     """Return what may be shown on a terminal: a server's control characters are not obeyed."""
     return "".join(letter if letter.isprintable() else "?" for letter in told.decode(errors="replace"))

@@ -63,6 +63,14 @@ class Names:
         """Name a tag's version."""
         return beside(f"{self.namespace}tag:{tag}", "version")
 
+    def figures(self, hour: str) -> str:
+        """Name the figures of an hour, such as ``2026-11-28T13``, UTC."""
+        return beside(self.namespace + "figures", hour)
+
+    def batch(self, process: str) -> str:
+        """Name the number of the last batch of figures that came from a process."""
+        return beside(self.namespace + "figures", f"from:{process}")
+
     def lock(self, name: str, token: str) -> LockNames:
         """Name a lock and what stands beside it, for one acquisition."""
         stem = beside(self.namespace + name, "")
@@ -77,9 +85,9 @@ class Names:
         start = f"{self.namespace}tag:"
         return {tagged.removeprefix(start) for tagged in owners if is_version and tagged.startswith(start)}
 
-    def may_be_a_locks(self, name: str) -> bool:
-        """Tell whether a name on the server may be a lock's; under a user's own hash tag a value's may look alike."""
-        return _LOCKS.search(name) is not None
+    def may_be_no_values(self, name: str) -> bool:
+        """Tell whether a name may be a lock's or of figures; under a user's own hash tag a value's may look alike."""
+        return _NO_VALUES.search(name) is not None
 
     def keys(self, name: str, prefix: str) -> set[str]:
         """Return the keys with a prefix that a name on the server may belong to, as their value or beside it."""
@@ -92,7 +100,9 @@ class Names:
         return {owner.removeprefix(self.namespace) for owner in owners if owner.startswith(start)}
 
 
-_LOCKS = re.compile(r":(lock|fence|queue|turn|bell:[^:]*|gone:[^:]*)$")
+_NO_VALUES = re.compile(
+    r":(lock|fence|queue|turn|bell:[^:]*|gone:[^:]*|figures:\d{4}-\d\d-\d\dT\d\d|figures:from:[^:]*)$"
+)
 
 
 def beside(name: str, word: str) -> str:

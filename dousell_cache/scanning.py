@@ -33,9 +33,9 @@ async def with_prefix(store: Store, prefix: str) -> AsyncIterator[set[str]]:
 
 
 async def _keys(store: Store, node: Port, name: str, prefix: str) -> set[str]:
-    """Return the keys that a name belongs to; a lock, which under a user's hash tag may look like a value, has none."""
+    """Return the keys that a name belongs to; a lock or figures, which may look like a value, have none."""
     keys = store.server.names.keys(name, prefix)
-    if not keys or not store.server.names.may_be_a_locks(name):
+    if not keys or not store.server.names.may_be_no_values(name):
         return keys
     store.commands += 1
     with suppress(CommandRefused):  # a list is no entry

@@ -17,7 +17,10 @@ from dousell_cache.reporting.record import (
     NotebookRecord,
     Results,
     Run,
+    RunStatus,
+    State,
     Status,
+    encode,
     environment_verdict,
     run_verdict,
 )
@@ -124,6 +127,24 @@ def failed(status: Status, reason: str) -> EnvironmentRecord:
         samples=0,
         notebooks={NAME: notebook},
     )
+
+
+def finished(out: Path, results: Results) -> Path:
+    """Leave a finished run in the folder of all runs, and return its own."""
+    folder = out / results.run.id
+    folder.mkdir()
+    (folder / "results.json").write_bytes(encode(results))
+    return folder
+
+
+def unfinished(out: Path, run_id: str, state: State, pid: int) -> Path:
+    """Leave an unfinished run in the folder of all runs, and return its own."""
+    folder = out / f".{run_id}.partial"
+    folder.mkdir()
+    started = "2026-11-22T19:30:00+00:00"
+    status = RunStatus(id=run_id, state=state, environments={}, pid=pid, started=started, reason="No space left")
+    (folder / "status.json").write_bytes(encode(status))
+    return folder
 
 
 class Seen(HTMLParser):

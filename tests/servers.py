@@ -109,7 +109,7 @@ class Listener:
 def listening(answer: Answer, *, then_hang_up: bool = False, certificate: Path | None = None) -> Iterator[Listener]:
     """Run a listener for the length of a block."""
     listener = Listener(answer, then_hang_up, certificate)
-    with _serving(listener.server):
+    with serving(listener.server):
         yield listener
         listener.drain()
 
@@ -181,12 +181,13 @@ def http_endpoint(
     """Run an HTTP server for the length of a block; each request gets a connection of its own."""
     headers = {"Content-Type": content_type} | ({"Location": location} if location else {})
     endpoint = Endpoint(status, body, headers)
-    with _serving(endpoint.server):
+    with serving(endpoint.server):
         yield endpoint
 
 
 @contextmanager
-def _serving(server: ThreadingTCPServer | ThreadingHTTPServer) -> Iterator[None]:
+def serving(server: ThreadingTCPServer | ThreadingHTTPServer) -> Iterator[None]:
+    """Serve for the length of a block, and wait for every request to end."""
     server.daemon_threads = False  # so that closing joins them
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dousell_cache.cli import compare, main
+from dousell_cache.errors import CacheUnavailable, MeasurementFailed
 from dousell_cache.local import Cloud
 from dousell_cache.measure import live
 from dousell_cache.reporting import schemas
@@ -216,6 +217,34 @@ def test_an_environment_that_is_not_there(tmp_path: Path) -> None:
     assert done.stderr.startswith("dousell-cache: dedicated cannot be reached: nothing listens at redis://")
     assert done.stderr.count("\n") == 1
     assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (MeasurementFailed("every read failed"), 3, "dousell-cache: the measurement failed: every read failed\n"),
+        (CacheUnavailable("nobody answers"), 4, "dousell-cache: nobody answers\n"),
+        (RuntimeError("a bug"), 3, "RuntimeError: a bug\n"),
+    ],
+)
+def test_what_goes_wrong_is_never_taken_for_worse(
+    error: Exception,
+    code: int,
+    sentence: str,
+    quick: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A measurement that failed, and a bug of ours too, exit with 3, a cache that went away with 4; 1 says worse."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(live, "measure_live", fail)
+    assert main(["compare", "local", "local", *quick]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith(sentence)
 
 
 def test_the_rate_of_the_help_is_the_one_that_is_used() -> None:

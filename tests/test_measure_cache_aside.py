@@ -16,7 +16,7 @@ from dousell_cache.dousell.origin import Origin, Row
 from dousell_cache.dousell.site import Site, open_site
 from dousell_cache.errors import MeasurementFailed
 from dousell_cache.local import Cloud
-from dousell_cache.measure import CacheAside, Plan, Result, cache_aside, measure_cache_aside
+from dousell_cache.measure import CacheAside, Plan, Result, cache_aside, measure_cache_aside, outcomes, page_reads
 from dousell_cache.measure.workload import zipf_ranks
 
 if TYPE_CHECKING:
@@ -148,11 +148,11 @@ def test_the_reading_repeats_the_figures(run: CacheAside) -> None:
 
 
 def test_a_late_generator_is_said(run: CacheAside) -> None:
-    """When this process itself started reads late, the reading says by how much; else it does not speak of it."""
+    """When this process itself started reads late, the reading says by how much, and no target is met or missed."""
     for lag, said in ((809.0, True), (5.0, False)):
-        reads = dataclasses.replace(run.reads, lag_ms=np.full(200, lag))
-        reading = dataclasses.replace(run, reads=reads).reading
-        assert ("This machine was too busy: reads started up to 809 ms (P99) late" in reading) == said
+        late = dataclasses.replace(run, reads=dataclasses.replace(run.reads, lag_ms=np.full(200, lag)))
+        assert ("This machine was too busy: requests started up to 809 ms late (P99)" in late.reading) == said
+        assert ({verdict.word for verdict in late.verdicts} == {"inconclusive"}) == said
 
 
 def test_a_result_round_trips_and_keeps_secrets(both: dict[str, Measured], cloud: Cloud) -> None:
@@ -186,9 +186,9 @@ async def test_a_second_run_on_a_site_finds_the_pages_there() -> None:
         again = await measure_cache_aside(site, msgspec.structs.replace(PLAN, requests=20, skew=5.0))
         assert again.reads.counts == {"hit": 20}
         assert again.figures["hit_rate"].high == 1
-        cache_aside._OUTCOME.set("untouched")
+        outcomes._OUTCOME.set("untouched")
         await site.cache.get("anything")
-        assert cache_aside._OUTCOME.get() == "untouched"
+        assert outcomes._OUTCOME.get() == "untouched"
 
 
 class Failing:
@@ -233,6 +233,29 @@ async def test_an_origin_that_fails_alone_is_nothing_to_compare_with() -> None:
         failing = dataclasses.replace(site, origin=cast("Origin", Failing(site, refused, after=0)))
         with pytest.raises(MeasurementFailed, match="4 of 40 reads of the origin failed, ConnectionError: the origin"):
             await measure_cache_aside(failing, PLAN)
+
+
+async def test_workers_read_the_same_cache(near: pytest.MonkeyPatch) -> None:
+    """Two processes make the same reads of the same cache: no page is missed that was stored before by this one."""
+    near.setattr(page_reads, "_OPENING_SECONDS", 1.0)
+    async with open_site("vercel", patience=5) as site:
+        alone = await measure_cache_aside(site, PLAN)
+        together = await measure_cache_aside(site, PLAN, workers=2)
+    counts = together.reads.counts
+    assert sum(counts.values()) == 200
+    assert set(counts) == {"hit"}
+    assert together.result.parameters == {**alone.result.parameters, "workers": 2}
+    assert "2 processes made the reads." in together.reading
+
+
+async def test_a_worker_with_another_cache_is_refused(
+    free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose variables lead to another cache than the measured one is an error, not a second cold cache."""
+    monkeypatch.setenv("REDIS_URL", free_valkey.url)
+    with pytest.raises(MeasurementFailed, match="a worker reaches another cache than the one that is measured: redis"):
+        async with page_reads.open_reader("dedicated", "dousell-lab:there:", [], 60):
+            pass
 
 
 async def test_a_dead_cache_is_bypassed_and_said(free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,10 @@ def test_older_results_are_told_apart_by_what_they_know() -> None:
         ({"parameters": {**PARAMETERS, "ttl": 60.0}}, "ttl is 300.0 in A and 60.0 in B"),
         ({"parameters": {**PARAMETERS, "workers": 4}}, "workers is unset in A and 4 in B"),
         ({"parameters": {**PARAMETERS, "schedule": "90bd"}}, "their schedules differ"),
+        (
+            {"place": Place(kind="tcp", stolen=0.05)},
+            "5.0% of the processor time went to other virtual machines during B",
+        ),
         ({"origin": "PostgreSQL"}, "the origins differ: Supabase and PostgreSQL"),
         ({"notebook": "09"}, "different notebooks measured"),
         ({"host": msgspec.structs.replace(HOST, python="3.14.0")}, "Python is 3.11.7 in A and 3.14.0 in B"),
@@ -153,7 +157,7 @@ def test_what_else_differs_is_a_caveat(changes: dict[str, Any], caveat: str) -> 
 
 def test_what_is_compared_on_purpose_is_no_caveat() -> None:
     """Another environment, place and commit are the question; emulated parts are carried on their side."""
-    place = Place(kind="rest", tls=True)
+    place = Place(kind="rest", tls=True, stolen=0.01)
     other = result(environment="vercel", place=place, commit="0" * 40, emulated=["Upstash"], cache="https://a.example")
     found = compared(result(parameters=PARAMETERS), other)
     assert found.caveats == []

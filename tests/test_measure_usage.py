@@ -8,6 +8,7 @@ import pytest
 
 from dousell_cache.async_cache import AsyncCache
 from dousell_cache.connecting import connect_async
+from dousell_cache.dousell.ledger import PostgresLedger
 from dousell_cache.dousell.origin import supabase_origin
 from dousell_cache.dousell.site import Site
 from dousell_cache.environments import Environment
@@ -42,7 +43,7 @@ async def metered(url: str) -> AsyncIterator[tuple[AsyncCache, Meter]]:
     async with await connect_async(url, namespace="meter:", patience=5, ttl=60) as cache:
         await cache.get_or_set("warm", lambda: 1)
         async with supabase_origin("http://127.0.0.1:1", "none") as origin:
-            yield cache, await Meter(Site(cache, origin, "none", ())).start()
+            yield cache, await Meter(Site(cache, origin, PostgresLedger(""), None, "none", ())).start()
 
 
 async def test_a_meter_counts_what_the_server_executed(free_valkey: "FreeValkey") -> None:

@@ -15,7 +15,7 @@ LOCKS = "03_measure_lock_contention"
 
 @pytest.mark.parametrize("name", catalog.names())
 def test_notebooks_are_thin(name: str) -> None:
-    """One title, no stored outputs, prose before each cell of code, and in a cell at most eight lines."""
+    """One title, no stored outputs, prose before each cell of code, eight lines a cell at most, but for parameters."""
     cells = catalog.read_notebook(catalog.folder() / f"{name}.ipynb").cells
     titles = [line for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
     assert sum(line.startswith("# ") for line in titles) == 1
@@ -25,7 +25,8 @@ def test_notebooks_are_thin(name: str) -> None:
             assert before.cell_type == "markdown"
             assert not cell.outputs
             assert cell.execution_count is None
-            assert len([line for line in cell.source.splitlines() if line.strip()]) <= 8
+            lines = [line for line in cell.source.splitlines() if line.strip()]
+            assert len(lines) <= 8 or "parameters" in cell.metadata.get("tags", [])  # there, a line each
             assert "def " not in cell.source
 
 

@@ -62,7 +62,7 @@ def test_the_table_says_what_the_document_says() -> None:
     assert table.rows[2][:3] == ("P95 response *", "8.00 ms", "16.0 ms")
     assert table.rows[2][3].startswith("×2.00 (1.")
     assert table.rows[2][4:] == ("< 0.001", "✗ worse")
-    assert table.rows[0][3:] == ("+0.0 pp (-2.5 to +2.5)", "1.000", "= not significant")
+    assert table.rows[0][3:] == ("+0.0 pp (-2.5 to +2.5)", "1.000", "~ not significant")
     assert table.rows[3][0] == "Speedup"
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from dousell_cache.reporting.formatting import duration, seconds_between, unit_of, when
+from dousell_cache.measure.kpis import FIGURES
+from dousell_cache.measure.place import Place
+from dousell_cache.reporting.formatting import LABELS, distance, duration, seconds_between, unit_of, when
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,16 @@ def test_figures_have_units() -> None:
     """Shares, times and ratios are told apart by name."""
     assert [unit_of(name) for name in ("hit_rate", "p99_ms", "speedup", "reads")] == ["%", "ms", "×", ""]
     assert [unit_of(name) for name in ("double_payments", "in_order", "grants_per_second")] == ["%", "%", "/s"]
+
+
+def test_every_figure_has_a_name_for_people() -> None:
+    """What is measured is labelled, and nothing else is."""
+    assert set(LABELS) == set(FIGURES)
+
+
+def test_a_distance_is_the_shortest_round_trip() -> None:
+    """It says of how many, whether encrypted, and from where, as far as that is known."""
+    near = Place(kind="tcp", rtt_floor_ms=0.084, rtt_median_ms=0.1, pings=20)
+    far = Place(kind="rest", tls=True, region="cdg1", rtt_floor_ms=14.2, rtt_median_ms=15.0, pings=18)
+    assert distance(near) == "a round trip takes at least 0.08 ms (20 pings)"
+    assert distance(far) == "a round trip takes at least 14.2 ms (18 pings, TLS, from cdg1)"

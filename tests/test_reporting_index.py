@@ -9,25 +9,8 @@ import msgspec
 import pytest
 
 from dousell_cache.reporting import index, spec
-from dousell_cache.reporting.record import Results, RunStatus, State, encode
 
-from .reports import BAD, GOOD, Seen, failed, made_up, measured
-
-
-def finished(out: Path, results: Results) -> None:
-    """Leave a finished run in the folder."""
-    folder = out / results.run.id
-    folder.mkdir()
-    (folder / "results.json").write_bytes(encode(results))
-
-
-def unfinished(out: Path, run_id: str, state: State, pid: int) -> None:
-    """Leave an unfinished run in the folder."""
-    folder = out / f".{run_id}.partial"
-    folder.mkdir()
-    started = "2026-11-22T19:30:00+00:00"
-    status = RunStatus(id=run_id, state=state, environments={}, pid=pid, started=started, reason="No space left")
-    (folder / "status.json").write_bytes(encode(status))
+from .reports import BAD, GOOD, Seen, failed, finished, made_up, measured, unfinished
 
 
 def listed(out: Path) -> Seen:

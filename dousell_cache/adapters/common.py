@@ -1,10 +1,12 @@
 """What the adapters share: the facts of an event, the bound on labels, the sentence about a missing extra."""
 
-import threading
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
 from ..events import BreakerMoved, Event, Invalidation, LockAsked, LockEnded, Observer, Read, Write, family
+from ..families import Families
+
+__all__ = ["MOST_KEYS", "SECONDS", "Fact", "Families", "Observable", "facts", "missing", "scope"]
 
 Fact = str | bool | int | float | tuple[str, ...]
 
@@ -20,28 +22,6 @@ class Observable(Protocol):
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Hand every event to an observer and return the function that ends it."""
         ...
-
-
-class Families:
-    """Name key families as labels, so many and no more: each label is a time series for as long as the process lives.
-
-    Args:
-        most: how many families get a name of their own, first come, first served; the rest share ``(other)``.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._names = set[str]()
-        self._lock = threading.Lock()
-
-    def label(self, key: str) -> str:
-        """Return the label of a key's family."""
-        name = family(key) if ":" in key else "(no family)"  # a whole key may be personal, and there may be many
-        with self._lock:
-            if name not in self._names and len(self._names) >= self._most:
-                return "(other)"
-            self._names.add(name)
-            return name
 
 
 def facts(event: Event, *, hide_keys: bool) -> dict[str, Fact]:

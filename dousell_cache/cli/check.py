@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import textwrap
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..audit import Audit
 from ..check import STEPS, Check, Step, summary
-from ..environments import NAMES, Environment
-from ..errors import ConfigurationError
-from ..transport.connect import Place, locate
+from ..environments import Environment
+from .places import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +46,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the test and print it; return the exit code."""
-    place = _place(options)
+    place = place_of(options.env, options.url)
     test = Check(place)
     try:
         steps = test.steps()
@@ -63,19 +61,6 @@ def run(options: argparse.Namespace) -> int:
     if all(step.passed for step in seen):
         return PASSED
     return UNREACHABLE if not seen[0].passed else FAILED
-
-
-def _place(options: argparse.Namespace) -> Place:
-    if options.env is None:
-        return locate(options.url)
-    if options.env not in NAMES:
-        from ..reporting.nearest import suggestion
-
-        message = f'there is no environment "{options.env}": {suggestion(options.env, NAMES)}'
-        raise ConfigurationError(message)
-    from ..dousell.site import cache_environment
-
-    return locate(cache_environment(options.env, os.environ))
 
 
 def _print_steps(environment: Environment, steps: "Iterable[Step]") -> list[Step]:

@@ -5,13 +5,14 @@ import asyncio
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..environments import NAMES
-from ..errors import ConfigurationError, MeasurementFailed
+from ..errors import CacheError, ConfigurationError, MeasurementFailed
 from .report import judge_by
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ def run(options: argparse.Namespace) -> int:
         found = _compare(options)
     except MeasurementFailed as error:
         print(f"dousell-cache: the measurement failed: {error}", file=sys.stderr)
+        return _FAILED
+    except (CacheError, ModuleNotFoundError):
+        raise
+    except Exception:  # noqa: BLE001 - Python's own exit code, 1, would say that B is worse
+        traceback.print_exc()
         return _FAILED
     if found is None:
         return _UNREACHABLE

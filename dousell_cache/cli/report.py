@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ENVIRONMENTS = "local,vercel"
 _NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside", "03_measure_lock_contention")
 _OUT = "reports"
+_OWN = ("workers", "scheduler")  # parameters of notebooks that are options too
 _FAILED = 3
 
 
@@ -34,6 +35,19 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot "
         "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage.",
     )
+    _add_measuring(parser)
+    parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        help="how long one environment may take, and one cell half of it; default 180 (quick) or 3600 (full)",
+    )
+    parser.add_argument("--json", action="store_true", help="print results.json instead of a line")
+    parser.set_defaults(run=run)
+
+
+def _add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add what says what is measured, where and how."""
     parser.add_argument(
         "--env", default=_ENVIRONMENTS, metavar="NAMES", help="separated by commas; default %(default)s"
     )
@@ -50,14 +64,16 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--kpis", metavar="FILE", help="targets in TOML, over the usual ones; see docs/reference/kpis.md"
     )
-    parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")
     parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        help="how long one environment may take, and one cell half of it; default 180 (quick) or 3600 (full)",
+        "--workers",
+        metavar="N",
+        help="how many processes make the load, where a notebook has that parameter; default 1",
     )
-    parser.add_argument("--json", action="store_true", help="print results.json instead of a line")
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="whose workers they are: a Dask cluster's scheduler, such as tcp://HOST:8786",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -100,7 +116,7 @@ def requested(options: argparse.Namespace) -> "Request":
     profile = _known(options.profile, "profile", tuple(SECONDS))
     notebooks = catalog.find_all(options.notebook or _NOTEBOOKS)
     declared = {notebook.name: notebook.parameters for notebook in notebooks}
-    parameters = resolve_all(declared, _given(options.parameters), profile)
+    parameters = resolve_all(declared, _given(_pairs(options)), profile)
     seconds = SECONDS[profile] if options.timeout is None else _seconds(options.timeout)
     return Request(environments, notebooks, parameters, profile, seconds, _command(options))
 
@@ -108,13 +124,17 @@ def requested(options: argparse.Namespace) -> "Request":
 def judge_by(path: str | None) -> None:
     """Have this process, and those that it starts, judge by a file of targets.
 
+    Args:
+        path: the file; None for the one that the environment variable names, if any.
+
     Raises:
         ConfigurationError: the file cannot be read or makes no sense.
     """
     from ..measure.kpis import KPIS_VARIABLE, kpis_in_force
 
-    if path is not None:
-        os.environ[KPIS_VARIABLE] = str(Path(path).absolute())
+    named = os.environ.get(KPIS_VARIABLE, "").strip() if path is None else path
+    if named or path is not None:
+        os.environ[KPIS_VARIABLE] = str(Path(named).absolute())  # kernels work in a folder of their own
     kpis_in_force()
 
 
@@ -134,6 +154,12 @@ def _known(word: str, kind: str, names: tuple[str, ...]) -> str:
         message = f'there is no {kind} "{word}": {suggestion(word, names)}'
         raise ConfigurationError(message)
     return word
+
+
+def _pairs(options: argparse.Namespace) -> list[str]:
+    """Return the notebooks' parameters as given by -p, and by those that have an option of their own."""
+    own = [f"{name}={value}" for name in _OWN if (value := getattr(options, name)) is not None]
+    return [*options.parameters, *own]
 
 
 def _given(pairs: list[str]) -> dict[str, str]:
@@ -166,6 +192,9 @@ def _command(options: argparse.Namespace) -> str:
     words += [word for name in options.notebook or () for word in ("--notebook", name)]
     words += [word for pair in options.parameters for word in ("-p", pair)]
     words += ["--kpis", options.kpis] if options.kpis else []
+    words += [
+        word for name in _OWN if getattr(options, name) is not None for word in (f"--{name}", getattr(options, name))
+    ]
     words += ["--timeout", options.timeout] if options.timeout else []
     return shlex.join(words)
 

@@ -45,6 +45,7 @@ class Site:
         as_of: the moment at which its data stands; None for now.
         origin_name: which origin it is, in words.
         emulated: a line for each part imitated on this machine.
+        patience: seconds a dead cache may cost one call, as the site was opened; None for the default.
     """
 
     cache: AsyncCache
@@ -53,6 +54,7 @@ class Site:
     as_of: datetime | None
     origin_name: str
     emulated: tuple[str, ...]
+    patience: float | None = None
 
     @property
     def environment(self) -> Environment:
@@ -66,23 +68,26 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(environment: str, *, patience: float | None = None) -> AsyncIterator[Site]:
+async def open_site(
+    environment: str, *, patience: float | None = None, namespace: str | None = None
+) -> AsyncIterator[Site]:
     """Open the site as it stands in an environment.
 
     Args:
         environment: ``local``, ``vercel`` or ``dedicated``.
         patience: seconds a dead cache may cost one call; default as for ``connect``.
+        namespace: of its keys, to share those of a site that is open elsewhere; default: one of its own.
 
     Raises:
         ConfigurationError: there is no such environment, or its variables make no sense; the message names them.
     """
     async with AsyncExitStack() as stack:
         place = await asyncio.to_thread(cache_environment, environment, os.environ)
-        namespace = f"dousell-lab:{uuid.uuid4().hex[:8]}:"
+        namespace = namespace or f"dousell-lab:{uuid.uuid4().hex[:8]}:"
         cache = await stack.enter_async_context(await connect_async(place, namespace=namespace, patience=patience))
         source = await _open_source(stack, os.environ)
         emulated = tuple(line for line in (place.emulated, source.emulated) if line)
-        yield Site(cache, source.origin, source.ledger, source.as_of, source.name, emulated)
+        yield Site(cache, source.origin, source.ledger, source.as_of, source.name, emulated, patience)
 
 
 def cache_environment(name: str, environ: Mapping[str, str]) -> Environment:

@@ -16,6 +16,7 @@ from .side_by_side import measure_side_by_side
 from .sides import SideBySide, SidePlan
 from .stats import Interval
 from .usage import Meter, Usage
+from .workers import run_in_workers
 from .workload import Schedule
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "page_mix",
     "publish",
     "run_closed_loop",
+    "run_in_workers",
     "run_open_loop",
     "zipf_ranks",
 ]

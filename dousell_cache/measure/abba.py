@@ -58,9 +58,7 @@ def turns(pairs: int) -> list[Turn]:
     Args:
         pairs: how many of each side.
     """
-    return [
-        Turn(pair, second) for pair in range(pairs) for second in ((False, True) if pair % 2 == 0 else (True, False))
-    ]
+    return [Turn(pair, second ^ (pair % 2 == 1)) for pair in range(pairs) for second in (False, True)]
 
 
 def compare_pairs(

@@ -6,7 +6,6 @@ finds nothing, so a run contains its own cold start; it is shown, never cut.
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,24 +18,22 @@ from numpy.typing import NDArray
 from ..dousell.origin import Origin
 from ..dousell.site import Site
 from ..errors import MeasurementFailed
-from ..events import Event, Read
 from ..policy import ttl_ms
 from .kpis import Verdict, judge_all, kpis_in_force
 from .load import LoadResult, run_open_loop
+from .page_reads import page_reader, read_in_workers
 from .place import Place, survey
+from .popularity import Zipf, zipf_ranks
 from .progress import Watcher
 from .provenance import commit
 from .result import LatencyRow, Result, this_host, utc_now
 from .stats import Interval, cold_start, percentile, ratio_of_means, share
-from .workload import Schedule, zipf_ranks
+from .workload import Schedule
 
 _REQUESTS = {"quick": 1_000, "full": 22_000}
 _RATE = 75.0  # requests per second: few enough that a small machine measures the cache and not itself
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
 _ORIGIN_RATE = 20.0
-
-# Each read is a task of its own, and a task's context is its own: the last outcome set in it is its read's.
-_OUTCOME: ContextVar[str] = ContextVar("outcome", default="error")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +70,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def schedule(self) -> Schedule:
-        """When the reads start: Poisson arrivals."""
-        return Schedule.poisson(_RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
+        """When the reads start, Poisson arrivals, and which pages they ask for, by rank from 0, the most popular."""
+        arrivals = Schedule.poisson(_RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
+        return arrivals.asking(Zipf([str(rank) for rank in range(self.keys)], self.skew), seed=self.seed)
 
     @property
     def origin_schedule(self) -> Schedule:
@@ -94,6 +92,7 @@ class CacheAside:
         origin: the reads of the origin alone.
         reads: the reads through the cache.
         place: how far the cache was, and over what.
+        workers: how many processes made them.
     """
 
     site: Site
@@ -103,6 +102,7 @@ class CacheAside:
     origin: LoadResult
     reads: LoadResult
     place: Place | None = None
+    workers: int = 1
 
     @cached_property
     def answered_ms(self) -> NDArray[np.float64]:
@@ -152,6 +152,8 @@ class CacheAside:
             f"{count}, {self.site.environment.address} in front of {self.site.origin_name}.",
             f"{hits} were hits; on average a read was answered {speedup} times as fast as by the origin alone.",
         ]
+        if self.workers > 1:
+            lines.append(f"{self.workers} processes made the reads.")
         if self.cold:
             seconds = self.plan.schedule.times[self.cold - 1]
             lines.append(f"The first {self.cold:,} reads, in {seconds:.1f} s, were the cold start; they count.")
@@ -183,7 +185,11 @@ class CacheAside:
             emulated=list(self.site.emulated),
             started=self.started,
             seconds=round(self.seconds, 3),
-            parameters={**msgspec.structs.asdict(self.plan), "schedule": self.plan.schedule.digest},
+            parameters={
+                **msgspec.structs.asdict(self.plan),
+                "workers": self.workers,
+                "schedule": self.plan.schedule.digest,
+            },
             figures=self.figures,
             outcomes=self.reads.counts,
             latency=self.latency,
@@ -195,17 +201,22 @@ class CacheAside:
         )
 
 
-async def measure_cache_aside(site: Site, plan: Plan, progress: Watcher | None = None) -> CacheAside:
+async def measure_cache_aside(
+    site: Site, plan: Plan, progress: Watcher | None = None, *, workers: int = 1, scheduler: str = ""
+) -> CacheAside:
     """Read Dousell's property pages from the origin alone, then through the cache.
 
     Args:
         site: an open site; its cache is used under the site's own namespace.
         plan: what to ask for.
         progress: shown how far it is while the cache is read.
+        workers: how many processes read through the cache; 1: this one. Each opens the site by its own variables.
+        scheduler: the address of a Dask cluster whose workers they are; default: processes of this machine.
 
     Raises:
-        ValueError: the plan asks for more pages than there are.
-        MeasurementFailed: reads of the origin failed, so there is nothing to compare with; or every read did.
+        ValueError: the plan asks for more pages than there are, or workers or scheduler makes no sense.
+        MeasurementFailed: reads of the origin failed, so there is nothing to compare with; or every read did; or a
+            worker failed, or reaches another cache than this process.
     """
     started, around = utc_now(), await survey(site.environment)
     clock = time.monotonic()
@@ -218,16 +229,17 @@ async def measure_cache_aside(site: Site, plan: Plan, progress: Watcher | None =
         message = f"{origin.failed.sum()} of {len(origin.outcomes)} reads of the origin failed, {origin.errors[0]}"
         raise MeasurementFailed(message)
     schedule = plan.schedule
-    asked = [pages[rank] for rank in zipf_ranks(plan.keys, len(schedule), skew=plan.skew, seed=plan.seed)]
-    unsubscribe = site.cache.subscribe(_note_outcome)
-    try:
-        reads = await run_open_loop(schedule, _cache_reader(site, asked, plan.ttl), progress=progress)
-    finally:
-        unsubscribe()
+    asked = [pages[int(rank)] for rank in schedule.keys or ()]
+    if workers == 1 and not scheduler:
+        with page_reader(site, asked, plan.ttl) as read:
+            reads = await run_open_loop(schedule, read, progress=progress)
+    else:
+        reads = await read_in_workers(site, schedule, asked, plan.ttl, workers, scheduler, progress)
     if reads.failed.all():
         message = f"every read failed, {reads.errors[0]}"
         raise MeasurementFailed(message)
-    return CacheAside(site, plan, started, time.monotonic() - clock, origin, reads, around.until_now())
+    seconds = time.monotonic() - clock
+    return CacheAside(site, plan, started, seconds, origin, reads, around.until_now(), workers)
 
 
 def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:
@@ -236,20 +248,6 @@ def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:
         return "origin"
 
     return read
-
-
-def _cache_reader(site: Site, asked: list[int], ttl: float) -> Callable[[int], Any]:
-    async def read(index: int) -> str:
-        page = asked[index]
-        await site.cache.get_or_set(f"detail:{page}", lambda: site.origin.property(page), ttl=ttl)
-        return _OUTCOME.get()
-
-    return read
-
-
-def _note_outcome(event: Event) -> None:
-    if isinstance(event, Read):
-        _OUTCOME.set(event.outcome)
 
 
 def _row(path: str, times: Any) -> LatencyRow:

@@ -2,6 +2,8 @@
 
 from .result import Host, Result
 
+_MOST_STOLEN = 0.02  # of processor time: enough to move a figure
+
 
 def unlike(a: Host | None, b: Host | None) -> str:
     """Say how the machines of two results differ; empty when they do not."""
@@ -28,8 +30,7 @@ def caveats(a: Result, b: Result) -> list[str]:
         found.append(f"the origins differ: {a.origin or 'none'} and {b.origin or 'none'}")
     if a.notebook != b.notebook:
         found.append(f"different notebooks measured: {a.notebook} and {b.notebook}")
-    found += _of_hosts(a.host, b.host)
-    return found
+    return [*found, *_of_hosts(a.host, b.host), *_of_neighbours(a, b)]
 
 
 def _differs(name: str, a: Result, b: Result) -> bool:
@@ -49,6 +50,12 @@ def _of_hosts(a: Host | None, b: Host | None) -> list[str]:
         found.append(f"Python is {a.python} in A and {b.python} in B")
     found += [f"{name} is {a.versions.get(name)} in A and {b.versions.get(name)} in B" for name in _changed(a, b)]
     return found
+
+
+def _of_neighbours(a: Result, b: Result) -> list[str]:
+    stolen = [(name, one.place.stolen or 0.0) for name, one in (("A", a), ("B", b)) if one.place]
+    told = "of the processor time went to other virtual machines during"
+    return [f"{share:.1%} {told} {name}" for name, share in stolen if share > _MOST_STOLEN]
 
 
 def _changed(a: Host, b: Host) -> list[str]:

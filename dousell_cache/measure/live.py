@@ -16,10 +16,10 @@ from ..dousell.site import Site
 from ..errors import MeasurementFailed
 from ..policy import ttl_ms
 from .abba import FEWEST, FalseAlarms, Turn, compare_pairs, false_alarms, turns
-from .cache_aside import _cache_reader, _note_outcome
 from .caveats import caveats
 from .compare import Comparison, Ranked, side
 from .load import LoadResult, run_open_loop
+from .page_reads import page_reader
 from .place import Place, survey
 from .provenance import commit
 from .result import Result, this_host, utc_now
@@ -29,8 +29,6 @@ from .workload import Schedule, zipf_ranks
 
 RATE = 75.0
 """Requests per second, as in notebook 01: few enough that a small machine measures the cache and not itself."""
-
-_LATE_MS = 10.0  # the P50 target: a generator that late measures itself
 
 
 class LivePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,12 +97,12 @@ class Party:
     @property
     def failed(self) -> int:
         """How many reads failed."""
-        return sum(block.counts.get("error", 0) for block in self.blocks)
+        return int(sum(block.failed.sum() for block in self.blocks))
 
     @property
-    def late(self) -> bool:
-        """Whether the generator itself was late in one of the blocks."""
-        return any(block.lag_ms_p99 > _LATE_MS for block in self.blocks)
+    def doubt(self) -> str:
+        """Why one of the blocks says more about the generator than about the cache; empty when none does."""
+        return next((block.doubt for block in self.blocks if block.doubt), "")
 
     @property
     def figures(self) -> dict[str, Interval]:
@@ -146,13 +144,13 @@ class Live:
         found = rank_test(self.b.answered_ms, self.a.answered_ms)
         whole = (first.figures, second.figures)
         doubt = "reads failed" if self.a.failed + self.b.failed else None
-        late = ["this machine was too busy: reads started late, which counts in every figure"]
+        late = next(filter(None, (self.a.doubt, self.b.doubt)), "")
         return Comparison(
             a=side(first, "A"),
             b=side(second, "B"),
             figures=compare_pairs(self.a.by_pair, self.b.by_pair, whole, targets=self.targets, doubt=doubt),
             ranks=Ranked(found.above, found.p),
-            caveats=[*caveats(first, second), *(late if self.a.late or self.b.late else [])],
+            caveats=[*caveats(first, second), *([f"this machine was too busy: {late}"] if late else [])],
         )
 
     @property
@@ -224,19 +222,16 @@ async def _pages(site: Site, plan: LivePlan) -> list[int]:
 
 async def _block(site: Site, pages: list[int], plan: LivePlan, turn: Turn) -> LoadResult:
     asked = [pages[rank] for rank in plan.ranks(turn.pair)]
-    unsubscribe = site.cache.subscribe(_note_outcome)
-    try:
-        block = await run_open_loop(plan.schedule(turn.pair), _cache_reader(site, asked, plan.ttl))
-    finally:
-        unsubscribe()
-    if set(block.outcomes) == {"error"}:
+    with page_reader(site, asked, plan.ttl) as read:
+        block = await run_open_loop(plan.schedule(turn.pair), read)
+    if block.failed.all():
         message = f"every read of {site.environment.name} failed, {block.errors[0]}"
         raise MeasurementFailed(message)
     return block
 
 
 def _answered(block: LoadResult) -> Samples:
-    answered: Samples = block.response_ms[np.array(block.outcomes) != "error"]
+    answered: Samples = block.response_ms[~block.failed]
     return answered
 
 

@@ -68,7 +68,7 @@ async def run_from(
     stopwatch.expect(due)
     async with _shown(stopwatch, len(due), progress), asyncio.TaskGroup() as tasks:
         await _start_each(due, stopwatch, tasks, _SPIN_SECONDS if precise else 0.0)
-    return stopwatch.result(begun)
+    return stopwatch.result(schedule.times)
 
 
 async def run_closed_loop(
@@ -102,8 +102,7 @@ async def run_closed_loop(
     _check_closed(requests, seconds, clients)
     warnings.warn("a closed loop hides the waits that a slow answer causes: see run_open_loop", ClosedLoopWarning, 2)
     stopwatch = Stopwatch(operation, timeout=timeout)
-    begun, numbers = stopwatch.clock(), count()
-    end = begun + (math.inf if seconds is None else seconds)
+    end, numbers = stopwatch.clock() + (math.inf if seconds is None else seconds), count()
 
     async def client() -> None:
         for index in numbers:
@@ -115,7 +114,7 @@ async def run_closed_loop(
     async with _shown(stopwatch, requests, progress), asyncio.TaskGroup() as tasks:
         for _ in range(clients):
             tasks.create_task(client())
-    return stopwatch.result(begun)
+    return stopwatch.result()
 
 
 async def _start_each(due: list[float], stopwatch: Stopwatch, tasks: asyncio.TaskGroup, spin: float) -> None:

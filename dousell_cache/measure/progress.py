@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 _RECENT = 1_000  # responses that the P95 so far is taken from: enough for one, and quickly sorted
 _SECONDS = 0.1  # from one snapshot to the next: more often nobody could read them
@@ -51,6 +52,11 @@ class Tally:
         """Count a request that has ended."""
         self.outcomes[outcome] += 1
         self._recent.append(response_ms)
+
+    def add(self, outcomes: Iterable[str], response_ms: NDArray[np.float64]) -> None:
+        """Count many that have ended, in their order."""
+        self.outcomes.update(outcomes)
+        self._recent.extend(response_ms[-_RECENT:].tolist())
 
     def drop_the_rest(self) -> None:
         """Count those that were never begun, when nothing more is to come."""

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 
-from .load_result import LoadResult
+from .load_result import Array, LoadResult
 from .progress import Tally
 
 Operation = Callable[[int], Awaitable[str]]
 """Takes a request's index, returns its outcome in one word."""
 
-_ERRORS_KEPT = 5
+ERRORS_KEPT = 5
 
 
 class Stopwatch:
@@ -70,12 +70,12 @@ class Stopwatch:
         try:
             outcome = await self._operation(index)
         except asyncio.CancelledError:
-            if _from_outside():
+            if cancelled_from_outside():
                 outcome = "cancelled"
                 raise
         except Exception as error:  # noqa: BLE001 - whatever an operation raises is an outcome, counted and kept
             outcome = "timeout" if isinstance(error, TimeoutError) else "error"
-            if len(self.errors) < _ERRORS_KEPT:
+            if len(self.errors) < ERRORS_KEPT:
                 self.errors.append(f"{type(error).__name__}: {error}")
         finally:
             ended = self._ended[index] = self.clock()
@@ -83,18 +83,20 @@ class Stopwatch:
             if self.tally:
                 self.tally.note(outcome, (ended - self._due[index]) * 1000)
 
-    def result(self, begun: float) -> LoadResult:
+    def result(self, times: Array | None = None) -> LoadResult:
         """Return what became of the requests, once all have ended.
 
         Args:
-            begun: the time of the clock at which the run began.
+            times: when each was due, in seconds from the start of the run; None to count from the first of them.
         """
         due, started, sent, ended = map(np.array, (self._due, self._started, self._sent, self._ended))
         response, service, lag = (ended - due) * 1000, (ended - sent) * 1000, (started - due) * 1000
-        return LoadResult(response, service, lag, self._outcomes, self.errors, due - begun)
+        return LoadResult(
+            response, service, lag, self._outcomes, self.errors, due - due[:1] if times is None else times
+        )
 
 
-def _from_outside() -> bool:
+def cancelled_from_outside() -> bool:
     """Tell whether this task is being cancelled; an operation that cancelled only itself has failed like any other."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -4,7 +4,7 @@ When (:mod:`.arrivals`) and what (:mod:`.popularity`) are drawn apart; :mod:`.pa
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, Self
@@ -207,6 +207,9 @@ class Schedule:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def __iter__(self) -> Iterator[Request]:
+        return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, index: int) -> Request:
         key = "" if self.keys is None else self.keys[index]

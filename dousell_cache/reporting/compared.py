@@ -20,8 +20,8 @@ MARKS = {
     "improved": "✓",
     "worse": "✗",
     "regressed": "✗",
-    "not significant": "=",
-    "within": "=",
+    "not significant": "~",
+    "within": "~",
     "cannot say": "?",
     "too few earlier runs": "?",
 }

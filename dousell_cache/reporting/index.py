@@ -1,44 +1,21 @@
 """The page over all runs: what each found, newest first; made anew from their folders after every run."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
-from ..measure.stats import Interval
-from .folder import PARTIAL
+from .listing import Entry, EnvironmentSummary, State, entry, names
 from .page import WORDS, templates
-from .record import SCHEMA, VERSION, RunStatus, RunVerdict, Status
 from .spec import write_atomically
 
-
-class _Environment(msgspec.Struct, frozen=True):
-    """What the list shows of an environment in ``results.json``."""
-
-    status: Status
-    emulated: list[str]
-    figures: dict[str, Interval]
-
-
-class _Run(msgspec.Struct, frozen=True):
-    """What the list shows of a run."""
-
-    id: str
-    started: str
-    profile: str
-
-
-class _Results(msgspec.Struct, frozen=True):
-    """The part of ``results.json`` that the list needs, so that a thousand of them are read in a moment."""
-
-    schema: str
-    version: int
-    run: _Run
-    verdict: RunVerdict
-    exit_code: int
-    environments: dict[str, _Environment]
+_UNREPORTED: Mapping[State, tuple[str, str]] = {
+    "running": ("running", "running"),
+    "killed": ("error", "killed"),
+    "failed": ("error", "failed to run"),
+    "unreadable": ("error", "unreadable"),
+    "another version": ("error", "another version"),
+}
+"""The look of the badge, and what it says, of a run whose verdict is not known."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +40,7 @@ class Row:
     profile: str = ""
     link: str = ""
     reason: str = ""
-    environments: dict[str, _Environment] = field(default_factory=dict)
+    environments: dict[str, EnvironmentSummary] = field(default_factory=dict)
 
 
 def write(out: Path) -> None:
@@ -75,63 +52,32 @@ def write(out: Path) -> None:
         OSError: it cannot be written.
     """
     listed: list[str] | None = None
-    while listed != (listed := _ids(out)):
-        rows = [row for run_id in listed for row in _row(out, run_id)]
+    while listed != (listed := names(out)):
+        found = (entry(out, name) for name in listed)
+        rows = [_row(run) for run in found if run.state != "unwritten"]
         html = templates().get_template("index.html.j2").render(rows=rows)
         write_atomically(out / "index.html", html.encode())
 
 
-def _ids(out: Path) -> list[str]:
-    """Return the folders that are runs, newest first; unfinished ones begin with a dot and end in ``.partial``."""
-    names = (entry.name for entry in os.scandir(out) if entry.is_dir())
-    runs = (name for name in names if name.endswith(PARTIAL) or (out / name / "results.json").is_file())
-    return sorted(runs, key=lambda name: name.lstrip("."), reverse=True)
-
-
-def _row(out: Path, name: str) -> Iterator[Row]:
-    if name.endswith(PARTIAL):
-        yield from _unfinished(out / name)
-        return
-    try:
-        results = msgspec.json.decode((out / name / "results.json").read_bytes(), type=_Results)
-    except (OSError, msgspec.MsgspecError):
-        yield Row(name, "error", "unreadable", link=f"{name}/index.html", reason="results.json cannot be read")
-        return
-    if (results.schema, results.version) != (SCHEMA, VERSION):
-        yield Row(name, "error", "another version", link=f"{name}/index.html")
-        return
-    stopped = results.exit_code > 128
-    yield Row(
-        name,
-        results.verdict,
-        "stopped" if stopped else WORDS[results.verdict],
-        results.run.started,
-        results.run.profile,
-        f"{name}/index.html",
-        environments=results.environments,
+def _row(run: Entry) -> Row:
+    """Return the line of a run."""
+    link = "" if run.state in {"running", "killed", "failed"} else f"{run.folder}/index.html"
+    if run.summary is None:
+        kind, word = _UNREPORTED[run.state]
+        return Row(run.id, kind, word, run.started, link=link, reason=run.reason)
+    return Row(
+        run.id,
+        run.summary.verdict,
+        word_of(run),
+        run.started,
+        run.summary.run.profile,
+        link,
+        environments=run.summary.environments,
     )
 
 
-def _unfinished(folder: Path) -> Iterator[Row]:
-    try:
-        status = msgspec.json.decode((folder / "status.json").read_bytes(), type=RunStatus)
-    except (OSError, msgspec.MsgspecError):
-        return
-    if status.state == "running" and _alive(status.pid):
-        yield Row(status.id, "running", "running", status.started)
-    elif status.state == "running":
-        yield Row(
-            status.id, "error", "killed", status.started, reason="its process ended before the report was written"
-        )
-    else:
-        yield Row(status.id, "error", "failed to run", status.started, reason=status.reason or "")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def word_of(run: Entry) -> str:
+    """Return what the badge of a run says: its verdict, or what became of it."""
+    if run.summary is None:
+        return _UNREPORTED[run.state][1]
+    return "stopped" if run.state == "stopped" else WORDS[run.summary.verdict]

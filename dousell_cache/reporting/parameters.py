@@ -113,6 +113,7 @@ _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: loc
 _ENVIRONMENTS = Parameter("environments", "str", "local,vercel", "which environments, separated by commas")
 _PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
 _OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
+_SCHEDULER = "a Dask scheduler's address such as tcp://10.0.0.5:8786, whose workers they are; empty: none"
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -128,6 +129,8 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("skew", "float", 1.0, _SKEW, 0, 5),
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
             _PROFILE,
+            Parameter("workers", "int", 1, "how many processes make the reads; 1: the kernel itself", 1, 64),
+            Parameter("scheduler", "str", "", _SCHEDULER),
         ),
         "02_compare_environments": (
             _ENVIRONMENTS,

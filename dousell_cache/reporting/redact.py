@@ -39,8 +39,10 @@ def redactor(environ: Mapping[str, str] | None = None) -> Callable[[str], str]:
 def _secrets(environ: Mapping[str, str]) -> list[str]:
     found = set()
     for name, value in environ.items():
-        if _SECRET_NAME.search(name) and not value.startswith(("/", "http://", "https://")):
-            found.add(value)
+        if "WEBHOOK" in name.upper() or (
+            _SECRET_NAME.search(name) and not value.startswith(("/", "http://", "https://"))
+        ):
+            found.add(value)  # whoever knows the address of a webhook may post there
         found.add(_password(value))
     spellings = {form for secret in found for form in (secret, unquote(secret), json.dumps(secret)[1:-1])}
     # Longest first, so that a secret that contains another is masked whole.

@@ -1,6 +1,5 @@
 """Runs that were kept: found by what a user calls them, read back whole."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from ..environments import NAMES
 from ..errors import ConfigurationError
 from ..measure.result import Result
 from ..measure.stats import Samples
+from .listing import find, names
 from .nearest import suggestion
 from .record import SCHEMA, VERSION, Results
 
-LATEST = "latest"
 _READS = "cache"  # the path of the reads through the cache, in the samples
 
 
@@ -78,7 +77,7 @@ def open_run(word: str, out: Path) -> Kept:
     """Return the run that a word means.
 
     Args:
-        word: an id, ``latest``, or the path of a run's folder or of its ``results.json``.
+        word: an id or its beginning, ``latest``, or the path of a run's folder or of its ``results.json``.
         out: the folder of all runs.
 
     Raises:
@@ -88,30 +87,22 @@ def open_run(word: str, out: Path) -> Kept:
         file = path / "results.json" if path.is_dir() else path
         if file.is_file():
             return _read(file)
-    ids = _ids(out)
-    if word == LATEST and ids:
-        return _read(out / ids[-1] / "results.json")
-    if word == LATEST:
-        message = f"there is no run in {out} yet: dousell-cache report makes one"
-    else:
-        message = f'there is no run "{word}", nor a file, nor an environment of that name: {suggestion(word, ids)}'
-    raise ConfigurationError(message)
+    run = find(out, word, nor=", nor a file, nor an environment of that name")
+    if not run.reported:
+        message = f"run {run.id} has no report: {run.state}{run.reason and f', {run.reason}'}"
+        raise ConfigurationError(message)
+    return _read(out / run.folder / "results.json")
 
 
 def all_runs(out: Path) -> Iterator[Kept]:
     """Yield every run of a folder that can be read, oldest first."""
-    for name in _ids(out):
+    for name in reversed(names(out)) if out.is_dir() else ():
+        if name.startswith("."):
+            continue  # not complete
         try:
             yield _read(out / name / "results.json")
         except ConfigurationError:
             continue  # of another version, or half gone: no part of a history
-
-
-def _ids(out: Path) -> list[str]:
-    if not out.is_dir():
-        return []
-    names = (entry.name for entry in os.scandir(out) if entry.is_dir() and not entry.name.startswith("."))
-    return sorted(name for name in names if (out / name / "results.json").is_file())
 
 
 def _read(file: Path) -> Kept:

@@ -43,7 +43,7 @@ def compare_with_history(run: str, out: Path) -> CompareDocument:
     """
     word, only = split(run)
     now = open_run(word, out)
-    earlier = [kept for kept in all_runs(out) if kept.id != now.id]
+    earlier = list(all_runs(out))
     environments = [only] if only else [name for name, one in now.results.environments.items() if one.figures]
     histories = [found for name in environments for found in _histories(now, earlier, name)]
     if not histories:

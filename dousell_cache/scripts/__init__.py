@@ -9,6 +9,7 @@ from importlib.resources import files
 
 __all__ = [
     "ACQUIRE",
+    "ADD_FIGURES",
     "EXTEND",
     "INVALIDATE_TAGS",
     "LEASE",
@@ -49,3 +50,4 @@ SOFTEN = _script("soften")
 ACQUIRE = _script("acquire", "mint", "pass_on")
 EXTEND = _script("extend", "mint")
 RELEASE = _script("release", "pass_on")
+ADD_FIGURES = _script("add_figures")

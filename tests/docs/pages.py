@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference" / "cache.md"
 CHECK = DOCS / "reference" / "check.md"
+MONITOR = DOCS / "reference" / "monitor.md"
 PAGES = [
     *(ROOT / name for name in ("README.md", "README.fr.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted(DOCS.rglob("*.md")),

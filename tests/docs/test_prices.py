@@ -239,6 +239,15 @@ def pinged(till: Till) -> int:
     return till.received("PING")
 
 
+def flushed(till: Till) -> int:
+    """Count a flush of what a read left."""
+    with connect(till.url, namespace=till.namespace, patience=5, ttl=60, figures=True) as recording:
+        recording.get_or_set("a", LOAD)
+        till.received(till.namespace)
+        recording.flush()
+        return till.received(till.namespace)
+
+
 TAGS = ["x", "y"]
 PRICES: dict[str, Callable[[Till], int]] = {
     "hit": stored(lambda till: till.cache.get_or_set("a", LOAD)),
@@ -271,6 +280,7 @@ PRICES: dict[str, Callable[[Till], int]] = {
     "`invalidate_prefix`, of up to 1,000 names on the server": stored(lambda till: till.cache.invalidate_prefix("a")),
     "`explain` of an entry without tags": stored(lambda till: till.cache.explain("a")),
     "`ping`": pinged,
+    "`flush`, once in 10 s by itself": flushed,
     "a lock, taken and left": practised(taken_and_left),
     "a lock, taken, made sure of, extended and left": practised(kept),
     "a lock that is another's": refused,

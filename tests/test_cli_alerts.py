@@ -1,0 +1,162 @@
+"""``dousell-cache monitor`` wakes somebody up: once, with the reason, and again when it is over."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from dousell_cache.cli import main
+
+from .webhooks import Receiver, receiving
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
+
+NOBODY = "redis://127.0.0.1:1"
+SECRET = "c4n4ry-s3cret"
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file for the alerts, in an empty folder where there is no .env file."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("DOUSELL_CACHE_WEBHOOK_URL", "DOUSELL_CACHE_WEBHOOK_SECRET", "DOUSELL_CACHE_KPIS"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path / "alerts.json"
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A webhook that the variables name."""
+    with receiving() as receiver:
+        monkeypatch.setenv("DOUSELL_CACHE_WEBHOOK_URL", receiver.url)
+        monkeypatch.setenv("DOUSELL_CACHE_WEBHOOK_SECRET", SECRET)
+        yield receiver
+
+
+def once(url: str, *arguments: str) -> int:
+    """Look once, as cron would, and return the exit code."""
+    return main(["monitor", "--once", "--url", url, *arguments])
+
+
+def heard(receiver: Receiver) -> list[tuple[str, str]]:
+    """Return what the webhook was told: rule and kind."""
+    notices = [json.loads(request.body)["notice"] for request in receiver.received]
+    return [(notice["rule"], notice["kind"]) for notice in notices]
+
+
+def fill(server: "FreeValkey", share: float) -> None:
+    """Set the limit of a server's memory so that it uses this share of it."""
+    with redis.Redis(port=server.port) as client:
+        used = client.info("memory")["used_memory"]
+        client.config_set("maxmemory", round(used / share))
+
+
+def test_a_night_is_told_as_it_was(
+    free_valkey: "FreeValkey", state: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A memory that fills, a server that dies and comes back: each told once, by code, line and webhook."""
+    look = ("--alerts-state", str(state))
+    codes = [once(free_valkey.url, *look)]
+    fill(free_valkey, 0.93)
+    codes += [once(free_valkey.url, *look), once(free_valkey.url, *look)]
+    free_valkey.kill()
+    codes += [once(free_valkey.url, *look), once(free_valkey.url, *look)]
+    free_valkey.restart()
+    codes += [once(free_valkey.url, *look)]
+    assert codes == [0, 1, 1, 4, 4, 0]
+    told = [("memory", "fired"), ("unseen", "fired"), ("unseen", "resolved"), ("memory", "resolved")]
+    assert heard(receiver) == told
+    out = capsys.readouterr().out
+    lines = [line for line in out.splitlines() if line.startswith(("FIRING", "STILL", "RESOLVED"))]
+    assert [line.split()[0] for line in lines] == ["FIRING", "FIRING", "RESOLVED", "RESOLVED"]
+    assert "Likely cause: " in lines[0]
+    assert SECRET not in out + state.read_text()
+    assert "c4n4ry" not in out + state.read_text()
+
+
+def test_what_fires_now_is_a_file(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For other programs, whole at every moment; the JSON on stdout has it, too, and nothing else is there."""
+    now = tmp_path / "now.json"
+    assert once(NOBODY, "--alerts-state", str(state), "--alerts-json", str(now), "--json") == 4
+    (place,) = json.loads(now.read_text())["places"]
+    (sample,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert sample["alerts"] == place["alerts"]
+    assert [(alert["name"], alert["firing"]) for alert in place["alerts"]] == [("unseen", True)]
+
+
+def test_a_webhook_that_fails_is_told_on_stderr(
+    state: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its address; the notice is sent at the next look."""
+    receiver.script = [(429, {"Retry-After": "120"})]
+    assert once(NOBODY, "--alerts-state", str(state)) == 4
+    err = capsys.readouterr().err
+    said = "notices not delivered yet, to be tried again next time: 1 (127.0.0.1 answered 429)"
+    assert err == f"dousell-cache: {said}\n"
+    document = json.loads(state.read_text())
+    document["not_before"] = ""  # the two minutes are over
+    state.write_text(json.dumps(document))
+    assert once(NOBODY, "--alerts-state", str(state)) == 4
+    assert heard(receiver) == [("unseen", "fired")] * 2
+    assert len(set(receiver.keys)) == 1
+
+
+def test_without_a_state_nobody_is_told(state: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each look would be news: the webhook is left alone, and a sentence says what is missing."""
+    assert once(NOBODY) == 4
+    assert receiver.received == []
+    assert "nobody is told without --alerts-state FILE" in capsys.readouterr().err
+    assert not state.exists()
+
+
+def test_the_alert_level_is_the_kpi_files(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that makes no sense is refused before a look is taken."""
+    kpis = tmp_path / "kpis.toml"
+    kpis.write_text("[hit_rate]\nalert = 0.95\n")
+    assert once(NOBODY, "--kpis", str(kpis), "--alerts-state", str(state)) == 2
+    assert "an alert level must be at most its target" in capsys.readouterr().err
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--remind", "0"], "--remind must be a number of hours above 0, not 0"),
+        (["--remind", "nan"], "--remind must be a number of hours above 0, not nan"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], sentence: str, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, and nothing is looked at."""
+    assert once(NOBODY, "--alerts-state", str(state), *arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert not state.exists()
+
+
+def test_a_webhook_that_is_none_is_refused(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the name of its variable, without its value."""
+    monkeypatch.setenv("DOUSELL_CACHE_WEBHOOK_URL", "http://hooks.example/c4n4ry")
+    assert once(NOBODY, "--alerts-state", str(state)) == 2
+    err = capsys.readouterr().err
+    assert "DOUSELL_CACHE_WEBHOOK_URL must begin with https://" in err
+    assert "c4n4ry" not in err
+
+
+def test_a_state_that_cannot_be_written_is_a_failure(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 3: whoever is not told that nothing is kept would be told everything twice, or nothing."""
+    assert once(NOBODY, "--alerts-state", str(state.parent / "nowhere" / "alerts.json")) == 3
+    assert "nowhere/alerts.json cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_an_example_has_the_variables() -> None:
+    """``.env.example`` names both."""
+    text = (Path(__file__).parents[1] / ".env.example").read_text()
+    assert "#DOUSELL_CACHE_WEBHOOK_URL=" in text
+    assert "#DOUSELL_CACHE_WEBHOOK_SECRET=" in text
