@@ -11,14 +11,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "faces": ("cache", "async_cache", "face", "connecting", "cached", "explaining", "warming"),
     "flows": (
         *("flows", "loading", "looking", "withdrawing", "scanning", "context", "flights", "renewals", "debts"),
-        *("near", "pacing", "recording"),
+        *("near", "pacing", "recording", "flushing", "lookups"),
     ),
     "locks": ("locks", "locking", "hold", "lock_store", "lock_outcomes", "watches"),
     "store": ("store", "reads", "scripts"),
     "transport": ("transport",),
     "decisions": (
         *("entries", "policy", "terms", "keys", "templates", "signatures", "frozen", "environments", "addresses"),
-        *("events", "errors", "runner", "clocks"),
+        *("events", "errors", "families", "histogram", "runner", "clocks"),
     ),
     "check": ("check", "audit", "inquiry", "env_file"),
 }

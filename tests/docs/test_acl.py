@@ -24,10 +24,18 @@ ADMINISTRATORS = {"acl|setuser", "acl|log", "monitor", "config|resetstat", "info
 
 
 def rights() -> list[str]:
-    """Return the page's rules for a user, the namespace replaced by that of the tests."""
+    """Return the page's rules for a user, figures included, the namespace replaced by that of the tests."""
     (piece,) = snippets(PAGE, "text acl")
     words = piece.code.replace("site:*", "till-*").split()
-    return words[3:]
+    return [*words[3:], *added("figures")]
+
+
+def added(*whats: str) -> list[str]:
+    """Return the rules that the page adds for something, by the beginning of its row."""
+    rows = [row for row in table(PAGE, "The least rights", 1) if row[0].startswith(whats)]
+    assert len(rows) == len(whats)
+    words = [word.strip("`") for row in rows for word in row[1].split(", ")]
+    return [word if word.startswith("~") else f"+{word}" for word in words]
 
 
 def allowed() -> set[str]:
@@ -88,10 +96,8 @@ def test_they_suffice_on_redis_7(wait_until: "WaitUntil") -> None:
 def test_check_passes_with_what_the_page_adds(free_valkey: "FreeValkey") -> None:
     """With its own keys and the audit's commands added, the connection test passes and the audit may ask everything."""
     mine = as_user(free_valkey.url)
-    added = [word.strip("`") for row in table(PAGE, "The least rights", 1)[1:] for word in row[1].split(", ")]
     with redis.Redis.from_url(free_valkey.url) as administrator:
-        rules = [word if word.startswith("~") else f"+{word}" for word in added]
-        administrator.execute_command("ACL", "SETUSER", "site", *rules)
+        administrator.execute_command("ACL", "SETUSER", "site", *added("`dousell-cache check`", "its audit"))
     test = Check(locate(mine))
     steps, found = list(test.steps()), test.audit()
     test.close()
