@@ -132,9 +132,12 @@ class Call:
         load_seconds: float = 0.0,
         undecodable: bool = False,
         failure: BaseException | None = None,
+        tags: tuple[str, ...] = (),
+        size: int = 0,
     ) -> None:
         """Tell the observers how a read ended."""
         context = self.context
         seconds = context.clock.now() - self.started
         told = type(failure).__name__ if failure else ""
-        context.emit(Read(key, outcome, seconds, load_seconds, self.store.commands, False, undecodable, told))
+        commands = self.store.commands
+        context.emit(Read(key, outcome, seconds, load_seconds, commands, False, undecodable, told, tags, size))

@@ -48,6 +48,8 @@ class Read(msgspec.Struct, frozen=True):
         near: whether it was answered by this process's own near cache.
         undecodable: whether what lay under the key was no entry, or none of this type.
         failure: the type of what the loader raised, also where an old value was served in its place; "" if it did not.
+        tags: those of the entry that answered, else those that were asked for; () for a hit in the near cache.
+        size: bytes of what is stored for that answer, marks included; 0 without, and for a hit in the near cache.
     """
 
     key: str
@@ -58,15 +60,28 @@ class Read(msgspec.Struct, frozen=True):
     near: bool = False
     undecodable: bool = False
     failure: str = ""
+    tags: tuple[str, ...] = ()
+    size: int = 0
 
 
 class Write(msgspec.Struct, frozen=True):
-    """A value was handed to the server; ``stored`` says whether it took it."""
+    """A value was handed to the server.
+
+    Args:
+        key: the caller's key, without the namespace.
+        stored: whether the server took it.
+        seconds: time from call to answer.
+        commands: commands sent to the server for it.
+        refresh: whether it is what a refresh in the background loaded, and nothing that the caller brought.
+        load_seconds: the part of it spent in the loader; 0 unless it is a refresh.
+    """
 
     key: str
     stored: bool
     seconds: float
     commands: int
+    refresh: bool = False
+    load_seconds: float = 0.0
 
 
 class Invalidation(msgspec.Struct, frozen=True):

@@ -5,7 +5,6 @@ import random
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -194,9 +193,10 @@ class Face:
         return recorder
 
     def _look(self, command: tuple[Argument, ...], reply: Reply) -> None:
-        found = None
-        with suppress(IndexError, TypeError, ValueError):  # a reply that makes no sense is not this one's business
+        try:
             found = looked_up(command, reply)
+        except (IndexError, TypeError, ValueError):
+            return  # a reply that makes no sense is somebody else's business
         if found and self._recorder:
             self._recorder.looked_up(*found)
 

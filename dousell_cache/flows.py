@@ -32,7 +32,7 @@ async def get_or_set(call: Call, asked: Asked) -> Any:
     while True:
         due = seen.state == "fresh" and policy.early > 0 and _early(call, policy, seen)
         if seen.state == "fresh" and not due:
-            call.ended(key, "hit")
+            call.ended(key, "hit", tags=_tags(seen.entry, asked.tags), size=_size(seen.stored))
             return seen.value
         at_hand = due or seen.state == "stale"
         if at_hand and (policy.background or context.flights.under_way(key)):
@@ -150,7 +150,8 @@ async def _refresh_behind(call: Call, asked: Asked, seen: Seen, flight: Flight) 
     own = Call(call.context)
     landing = await lead(own, asked, seen, flight, at_hand=True)
     if landing is not YIELDED:
-        own.context.emit(Write(asked.key, landing.outcome == "miss", own.seconds(), own.store.commands))
+        stored, load_seconds = landing.outcome == "miss", landing.load_seconds
+        own.context.emit(Write(asked.key, stored, own.seconds(), own.store.commands, True, load_seconds))
     return landing
 
 
@@ -183,13 +184,15 @@ def _may_share(asked: Asked, landing: Landing, joined: int, seen: Seen) -> bool:
 
 
 def _served(call: Call, asked: Asked, seen: Seen, *, due: bool, landing: Landing = YIELDED) -> Any:
-    call.ended(asked.key, "hit" if due else "stale", landing.load_seconds, failure=landing.error)
+    outcome: Outcome = "hit" if due else "stale"
+    tags, size = _tags(seen.entry, asked.tags), _size(seen.stored)
+    call.ended(asked.key, outcome, landing.load_seconds, failure=landing.error, tags=tags, size=size)
     return seen.value
 
 
 def _landed(call: Call, asked: Asked, landing: Landing, seen: Seen, *, led: bool) -> Any:
     if landing.stored is None:
-        call.ended(asked.key, "error", landing.load_seconds if led else 0.0, failure=landing.error)
+        call.ended(asked.key, "error", landing.load_seconds if led else 0.0, failure=landing.error, tags=asked.tags)
         if landing.error is None:
             message = "a load ended with neither a value nor an error"
             raise AssertionError(message)
@@ -200,13 +203,23 @@ def _landed(call: Call, asked: Asked, landing: Landing, seen: Seen, *, led: bool
         raise EncodingError(message)
     outcome: Outcome = landing.outcome if led or landing.outcome == "bypass" else "coalesced"
     seconds = landing.load_seconds if led else 0.0
-    call.ended(asked.key, outcome, seconds, undecodable=seen.undecodable, failure=landing.error)
+    tags, size = _tags(entry, asked.tags), _size(landing.stored)
+    call.ended(asked.key, outcome, seconds, seen.undecodable, landing.error, tags, size)
     return entry.value
 
 
 def _read(call: Call, key: str, seen: Seen) -> Any:
     if seen.state in ("fresh", "stale"):
-        call.ended(key, "hit" if seen.state == "fresh" else "stale")
+        outcome: Outcome = "hit" if seen.state == "fresh" else "stale"
+        call.ended(key, outcome, tags=_tags(seen.entry), size=_size(seen.stored))
         return seen.value
     call.ended(key, "miss" if seen.serving else "bypass", undecodable=seen.undecodable)
     return MISSING
+
+
+def _tags(entry: Entry[Any] | None, asked: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return tuple(entry.tags) if entry and entry.tags else asked
+
+
+def _size(stored: bytes | None) -> int:
+    return len(stored) if stored else 0

@@ -1,9 +1,13 @@
 """Flush: add what this process recorded to the figures of all processes, in one command."""
 
+import logging
+
 from . import scripts
 from .context import Call
-from .errors import CacheError, CacheUnavailable
+from .errors import CacheError, CacheUnavailable, CommandRefused
 from .recording import BATCH_LIVES_MS, LIVE_MS, Recorder
+
+logger = logging.getLogger("dousell_cache")
 
 
 async def flush(call: Call, recorder: Recorder) -> bool:
@@ -22,6 +26,9 @@ async def flush(call: Call, recorder: Recorder) -> bool:
     except CacheError as error:
         if isinstance(error, CacheUnavailable) and error.ambiguous:
             recorder.doubted(batch)
+        if isinstance(error, CommandRefused) and not recorder.refused:
+            recorder.refused = True  # said once: it will be refused again
+            logger.warning("the server takes no figures, so the monitor will miss this process: %s", error)
         return False
     recorder.arrived(batch)
     return True

@@ -8,7 +8,7 @@ A few scripts do not say what they found. Then it is what nearly always is, and 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from . import scripts
 from .transport.port import Argument, Reply
@@ -16,13 +16,8 @@ from .transport.port import Argument, Reply
 Cause = Literal["reads", "loads", "locks", "others"]
 
 
-class Lookups(NamedTuple):
-    """Names that a command looked up, and what for."""
-
-    cause: Cause
-    found: int
-    absent: int
-
+Lookups = tuple[Cause, int, int]
+"""What a command looked names up for, and how many it found and did not. A plain tuple: every hit makes one."""
 
 Words = Sequence[Argument]
 Look = Callable[[Words, Words, Any], tuple[int, int]]
@@ -34,11 +29,11 @@ def looked_up(command: Words, reply: Reply) -> Lookups | None:
     name = command[0]
     if name == "GET":
         cause: Cause = "locks" if str(command[1]).endswith(":lock") else "reads"
-        return Lookups(cause, int(reply is not None), int(reply is None))
+        return (cause, 0, 1) if reply is None else (cause, 1, 0)
     if name == "MGET" and isinstance(reply, list):
-        return Lookups("reads", *_told(reply))
+        return ("reads", *_told(reply))
     if name in ("HGETALL", "OBJECT"):
-        return Lookups("others", int(bool(reply)), int(not reply))
+        return "others", int(bool(reply)), int(not reply)
     if name in ("EVALSHA", "EVAL"):
         return _script(command, reply)
     return None
@@ -50,7 +45,7 @@ def _script(command: Words, reply: Reply) -> Lookups | None:
         return None
     cause, look = known
     count = 3 + int(command[2])
-    return Lookups(cause, *look(command[3:count], command[count:], reply))
+    return (cause, *look(command[3:count], command[count:], reply))
 
 
 def _told(values: Sequence[Reply]) -> tuple[int, int]:

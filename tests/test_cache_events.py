@@ -1,5 +1,6 @@
 """What a cache tells of itself: one event a call, and counters; what calls cost is test_known_price's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,32 @@ async def test_one_event_for_each_call(tcp: Face) -> None:
         (Invalidation, None, 1),
     ]
     assert all(getattr(event, "seconds", -1) >= 0 for event in events)
+
+
+async def test_a_read_tells_the_tags_and_the_bytes_of_what_answered(tcp: Face) -> None:
+    """A read that was answered tells the entry's tags, asked for or not, and its size as stored; others have none."""
+    reads = tcp.record()
+    await tcp.get_or_set("a", Loader("x"), ttl=60, tags=["city:Dakar"])
+    await tcp.get_or_set("a", Loader("x"), ttl=60)
+    await tcp.get("a")
+    await tcp.get("b")
+    stored = len(await tcp.send("GET", tcp.cache.namespace + "a"))
+    told = [(event.tags, event.size) for event in reads if isinstance(event, Read)]
+    assert told == [(("city:Dakar",), stored)] * 3 + [((), 0)]
+
+
+async def test_a_refresh_in_the_background_tells_how_long_it_loaded(tcp: Face) -> None:
+    """What is written behind a caller's back is told as a refresh with its load time, what a caller sets is not."""
+    events = tcp.record()
+    await tcp.set("a", 1, ttl=60)
+    while not any(isinstance(event, Write) and event.refresh for event in events):
+        await tcp.get_or_set("b", Loader("x"), ttl=0.001, grace=60, background=True)
+        await asyncio.sleep(0.001)
+    writes = [event for event in events if isinstance(event, Write)]
+    assert [(write.key, write.refresh, write.load_seconds > 0) for write in writes[:2]] == [
+        ("a", False, False),
+        ("b", True, True),
+    ]
 
 
 async def test_an_observer_that_raises_harms_nothing(tcp: Face, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
@@ -84,6 +85,39 @@ def test_once_as_json(said: Said, valkey_url: str, namespace: str) -> None:
     assert sample.server.sampled
 
 
+def test_what_cron_remembers(said: Said, valkey_url: str, namespace: str, tmp_path: Path) -> None:
+    """With a state file the second run tells what moved since the first, and that the server's count is explained."""
+    arguments = ("--url", valkey_url, "--namespace", namespace, "--once", "--json", "--state", str(tmp_path / "seen"))
+    first = figures.decode(said(*arguments)[1])
+    read(valkey_url, namespace, "detail:1", "detail:1")
+    second, third = (figures.decode(said(*arguments)[1]) for _ in range(2))
+    assert (first.delta, first.reconciliation) == (None, None)
+    for sample in (second, third):
+        assert sample.delta
+        assert sample.reconciliation
+        assert (sample.reconciliation.application_hits, sample.reconciliation.unexplained) == (1, 0)
+    assert second.delta
+    assert second.delta.counters["keyspace_hits"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["seen"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[]", "holds no state of a monitor"),
+        ('{"schema": "dousell-cache/monitor-state", "version": 9, "monitors": {}}', "version 9; this package knows"),
+    ],
+)
+def test_a_state_that_is_none(said: Said, valkey_url: str, tmp_path: Path, text: str, sentence: str) -> None:
+    """A file of another kind is neither believed nor overwritten."""
+    path = tmp_path / "seen"
+    path.write_text(text)
+    code, _, err = said("--url", valkey_url, "--once", "--state", str(path))
+    assert (code, path.read_text()) == (2, text)
+    assert sentence in err
+    assert said("--url", valkey_url, "--once", "--state", str(tmp_path / "no" / "folder"))[0] == 2
+
+
 def test_a_line_for_each_environment(said: Said, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several environments are looked at in turn; what is emulated says so."""
     monkeypatch.setenv("REDIS_URL", cloud.valkey_url)
@@ -130,6 +164,7 @@ def write(url: str, namespace: str, fields: dict[str, str]) -> None:
         (("--hours", "999"), "hours must be more than 0 and at most 168"),
         (("--serve", "nonsense"), "--serve must be a port, or a host and a port such as 0.0.0.0:9121, not 'nonsense'"),
         (("--serve", "99999"), "--serve must be a port"),
+        (("--state", "seen"), "--state is what one --once leaves for the next"),
         (("--serve", "0", "--once"), "--serve answers Prometheus: it goes with neither --once nor --json"),
     ],
 )

@@ -88,12 +88,43 @@ async def test_a_hit_costs_what_it_cost(recording: Face, valkey_url: str) -> Non
 
 async def test_flushes_are_ten_seconds_apart(recording: Face) -> None:
     """It may be asked for at every request: until ten seconds are over nothing is sent, unless it must be."""
+    recorder = recording.cache.recorder
+    assert isinstance(recorder, Recorder)
+    times = [recorder._now()]
+    recorder._now = lambda: times[-1]
     await recording.get_or_set("a:1", LOAD)
     assert await recording.flush() is True
     await recording.get_or_set("a:1", LOAD)
+    times.append(times[0] + EVERY_SECONDS - 0.1)
     assert await recording.flush() is False
     assert await recording.flush(force=True) is True
     assert await recording.flush(force=True) is False, "there is nothing to tell"
+    await recording.get_or_set("a:1", LOAD)
+    times.append(times[-1] + EVERY_SECONDS)
+    assert await recording.flush() is True
+
+
+async def test_a_forked_child_tells_nothing_of_its_parent(recording: Face) -> None:
+    """What the parent saw is flushed by the parent alone."""
+    await recording.get_or_set("a:1", LOAD)
+    recorder = recording.cache.recorder
+    assert isinstance(recorder, Recorder)
+    parent = recorder.process
+    recording.cache._begin_anew()
+    assert recorder.process != parent
+    assert await recording.flush(force=True) is False
+
+
+def test_a_server_that_refuses_figures_is_told_of_once(
+    free_valkey: "FreeValkey", namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user who may not count gets one line in the log, and its reads go on."""
+    send(free_valkey.url, "ACL", "SETUSER", "default", "-hincrby")
+    with connect(free_valkey.url, namespace=namespace, ttl=60, patience=5, figures=True) as cache:
+        for _ in range(3):
+            assert cache.get_or_set("a:1", LOAD) == "x"
+            assert cache.flush(force=True) is False
+    assert caplog.text.count("the server takes no figures") == 1
 
 
 async def test_processes_add_up(recording: Face, valkey_url: str, namespace: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from dousell_cache.monitor.figures import Alert, ApplicationFigures, Sample
 from dousell_cache.monitor.metrics import METRICS
 from dousell_cache.monitor.monitor import Monitor, Totals
 from dousell_cache.monitor.view import verdicts, view
+from dousell_cache.recording import hour
 from dousell_cache.runner import run_blocking
 from dousell_cache.transport.connect import Place
 from dousell_cache.transport.tcp import BlockingTcp
@@ -124,7 +126,7 @@ def test_a_server_that_tells_nothing_cannot_be_seen(free_valkey: "FreeValkey") -
 
 def test_what_only_grows_never_shrinks() -> None:
     """Hours leave the window, and a server may lose what it had: the sums stay, and go on from there."""
-    totals, field = Totals(), Field("local", "hit", "", "a")
+    totals, field = Totals[Field](lambda field: field), Field("local", "hit", "", "a")
     looks: list[dict[str, dict[str, int]]] = [
         {"07": {"local:hit:00:a": 5}},
         {"07": {"local:hit:00:a": 6}, "08": {"local:hit:02:a": 1}},
@@ -146,6 +148,40 @@ def test_old_hours_are_read_once(free_valkey: "FreeValkey") -> None:
             counts.append(sample.server.nodes[0].commands.get("hgetall"))
     assert counts[0] is None
     assert [counts[1] and counts[1].calls, counts[2] and counts[2].calls] == [25, 27]
+
+
+def test_what_was_flushed_between_two_rare_looks_is_not_missed(free_valkey: "FreeValkey", namespace: str) -> None:
+    """Whoever looks once a day is told of all hours in between, and not that somebody else made their lookups."""
+    place = from_url(free_valkey.url)
+    with looking(place, namespace=namespace) as monitor:
+        monitor.look()
+        memory = monitor.memory
+    assert memory
+    long_ago = msgspec.structs.replace(memory.last, at=memory.last.at - 20 * 3600)
+    client = BlockingTcp(free_valkey.url, patience=5)
+    name = Names(namespace).figures(hour(time.time() - 10 * 3600))
+    for _ in range(40):
+        run_blocking(client.send("GET", "absent"))
+    run_blocking(client.send("HSET", name, "local:absent.reads:00:", 40, "local:miss:00:a", 40))
+    client.close()
+    with looking(place, namespace=namespace) as monitor:
+        monitor.resume(msgspec.structs.replace(memory, first=long_ago, middle=long_ago, last=long_ago))
+        sample = monitor.look()
+    assert sample.reconciliation
+    assert (sample.reconciliation.unexplained, sample.reconciliation.points) == (0, 0.0)
+    assert sample.application == (), "it was before the window"
+
+
+def test_a_memory_of_a_week_ago_is_none(valkey_url: str) -> None:
+    """When the figures since then are gone the comparison begins anew."""
+    with looking(from_url(valkey_url)) as monitor:
+        monitor.look()
+        memory = monitor.memory
+    assert memory
+    old = msgspec.structs.replace(memory.last, at=memory.last.at - 169 * 3600)
+    with looking(from_url(valkey_url)) as monitor:
+        monitor.resume(msgspec.structs.replace(memory, last=old))
+        assert monitor.look().delta is None
 
 
 def test_alerts_are_plugged_in(valkey_url: str) -> None:

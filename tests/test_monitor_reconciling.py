@@ -1,19 +1,23 @@
 """Whether a server's counters are what the application says that it looked up: exactly, on every kind of server."""
 
-from collections import Counter
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from dousell_cache import Cache, LockBusy
-from dousell_cache.environments import Environment
-from dousell_cache.monitor.counts import Field
+from dousell_cache.environments import Environment, from_url
 from dousell_cache.monitor.figures import Lookups, Reconciliation, ServerDelta
+from dousell_cache.monitor.monitor import Monitor
 from dousell_cache.monitor.reconciling import reconcile
 from dousell_cache.runner import run_blocking
 from dousell_cache.transport.connect import blocking_transport
 
 from .faces import Loader
 from .watched_places import PLACES, environment_of, looking, recorded
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
 
 
 @pytest.fixture(params=PLACES)
@@ -93,6 +97,7 @@ def test_another_tenant_is_noticed(environment: Environment, namespace: str) -> 
     with recorded(environment, namespace) as cache, looking(environment, namespace=namespace) as monitor:
         cache.set("page:1", 1)
         monitor.look()
+        backdate(monitor, 600)
         for _ in range(10):
             cache.get("page:1")
             run_blocking(stranger.send("GET", f"{namespace}stranger"))
@@ -106,14 +111,58 @@ def test_another_tenant_is_noticed(environment: Environment, namespace: str) -> 
     assert found.points < -30
 
 
+def backdate(monitor: Monitor, seconds: float) -> None:
+    """Have a monitor take its looks so far for older than they are."""
+    memory = monitor.memory
+    assert memory
+    first = msgspec.structs.replace(memory.first, at=memory.first.at - seconds)
+    last = msgspec.structs.replace(memory.last, at=memory.last.at - seconds)
+    monitor.resume(msgspec.structs.replace(memory, first=first, middle=first, last=last))
+
+
+def test_a_comparison_is_a_window_long_at_most(free_valkey: "FreeValkey", namespace: str) -> None:
+    """What happens now is not lost in a month of other things: the comparison's beginning moves on, by halves."""
+    with looking(from_url(free_valkey.url), namespace=namespace, hours=1) as monitor:
+        monitor.look()
+        lengths = []
+        for _ in range(6):
+            backdate_all(monitor, 1200)
+            found = monitor.look().reconciliation
+            assert found
+            lengths.append(round(found.seconds / 1200))
+    assert lengths == [1, 2, 3, 2, 3, 3]
+
+
+def backdate_all(monitor: Monitor, seconds: float) -> None:
+    """Let so much time pass for a monitor."""
+    memory = monitor.memory
+    assert memory
+    looks = {name: getattr(memory, name) for name in ("first", "middle", "last")}
+    older = {id(look): msgspec.structs.replace(look, at=look.at - seconds) for look in looks.values()}
+    monitor.resume(msgspec.structs.replace(memory, **{name: older[id(look)] for name, look in looks.items()}))
+
+
+def test_it_is_too_early_to_say_at_first(valkey_url: str, namespace: str) -> None:
+    """Before five minutes are over, what was not flushed yet is no alarm."""
+    stranger = blocking_transport(from_url(valkey_url), 5)
+    with looking(from_url(valkey_url), namespace=namespace) as monitor:
+        monitor.look()
+        for _ in range(100):
+            run_blocking(stranger.send("GET", f"{namespace}stranger"))
+        found = monitor.look().reconciliation
+    stranger.close()
+    assert found
+    assert (found.unexplained, found.settled, found.explained, found.cause) == (100, False, True, "")
+
+
 def delta(hits: int, misses: int, *gaps: str) -> ServerDelta:
     """Return what a server counted."""
-    return ServerDelta(60.0, {"keyspace_hits": hits, "keyspace_misses": misses}, gaps)
+    return ServerDelta(600.0, {"keyspace_hits": hits, "keyspace_misses": misses}, gaps)
 
 
-def moved(found: int, absent: int) -> Counter[Field]:
+def moved(found: int, absent: int) -> dict[str, int]:
     """Return what an application's reads looked up."""
-    return Counter({Field("local", "found.reads", "", ""): found, Field("local", "absent.reads", "", ""): absent})
+    return {"found.reads": found, "absent.reads": absent}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +176,7 @@ def moved(found: int, absent: int) -> Counter[Field]:
         (delta(800, 200), moved(900, 100), "expired or were evicted"),
     ],
 )
-def test_more_than_two_points_have_a_cause(server: ServerDelta, application: Counter[Field], cause: str) -> None:
+def test_more_than_two_points_have_a_cause(server: ServerDelta, application: dict[str, int], cause: str) -> None:
     """Within two points nothing is said; beyond, the likeliest reason."""
     found = reconcile(server, application, Lookups())
     assert found

@@ -11,6 +11,7 @@ from dousell_cache.reporting import catalog
 from dousell_cache.reporting.record import Results
 
 LOCKS = "03_measure_lock_contention"
+TTLS = "04_tune_ttl"
 
 
 @pytest.mark.parametrize("name", catalog.names())
@@ -67,5 +68,23 @@ def test_the_notebook_about_environments_runs_once_for_all(tmp_path: Path, capsy
         "100 reads (home, property, search, dashboard, slots)",
         "Half of the reads were",
         "What it would cost",
+    ):
+        assert text in shown
+
+
+def test_the_notebook_about_ttls_runs_from_top_to_bottom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless on a trace of six minutes, it shows advice, curves and what was measured."""
+    code = main(["report", "--env", "local", "--notebook", "04", "-p", "hours=0.1", "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    record = results.environments["local"].notebooks[TTLS]
+    assert (record.status, record.reason) == ("ok", None)
+    assert code == 5  # nothing is judged
+    (kept,) = tmp_path.glob(f"*/notebooks/local/{TTLS}.ipynb")
+    shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
+    for text in (
+        "The smallest TTL that surely does",
+        "Hit rate by time to live",
+        "With a TTL of 60 s",
+        "A/B of two TTLs",
     ):
         assert text in shown

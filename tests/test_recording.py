@@ -146,7 +146,7 @@ def test_a_dead_server_costs_a_bounded_memory() -> None:
     while batch := bench.recorder.take():
         bench.recorder.arrived(batch)
         batches.append(batch.fields)
-    assert max(map(len, batches)) < 8_000
+    assert max(map(len, batches)) < 2_000 + 1_344 * 2 + 20
     assert sum(map(len, batches)) < 20_000
     assert max(len(field) for fields in batches for field in fields) < 120
     families = {field.rpartition(":")[2] for fields in batches for field in fields}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..env_file import load_env_file
 from ..errors import CacheUnavailable, ConfigurationError
-from . import check, compare, local, monitor, prove, report, runs
+from . import check, compare, local, monitor, prove, report, runs, tune
 
 USAGE, UNREACHABLE, INTERRUPTED = 2, 4, 130
 
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"dousell-cache {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (check, report, compare, runs, monitor, prove, local):
+    for command in (check, report, compare, tune, runs, monitor, prove, local):
         command.add(commands)
     return top
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
@@ -52,6 +53,12 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         help="look at some keys for the memory of families, and for big and hot keys: this SCANs, once a minute",
     )
     parser.add_argument("--once", action="store_true", help="look once and end")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="remember there what was seen, so that the next run can tell what moved since: for --once",
+    )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each environment and look")
     parser.add_argument(
         "--serve", metavar="[HOST:]PORT", help="answer Prometheus at /metrics there, on loopback unless it says where"
@@ -68,6 +75,9 @@ def run(options: argparse.Namespace) -> int:
     if options.serve and (options.once or options.json):
         message = "--serve answers Prometheus: it goes with neither --once nor --json"
         raise ConfigurationError(message)
+    if options.state and not options.once:
+        message = "--state is what one --once leaves for the next: without it nothing need be remembered"
+        raise ConfigurationError(message)
     watch = alerting.watching(options)
     from ..monitor.alert_file import BookNotKept
 
@@ -76,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
             if options.serve:
                 return _serve(monitors, options.serve)
             if options.once:
-                return _once(monitors, watch, as_json=options.json)
+                return _once(monitors, watch, options.state, as_json=options.json)
             return _live(monitors, watch, options.every, as_json=options.json)
     except BookNotKept as error:
         print(f"dousell-cache: {error}", file=sys.stderr)
@@ -114,8 +124,16 @@ def exit_code(samples: "Sequence[Sample]") -> int:
     return FAILED if fires or fails else FINE
 
 
-def _once(monitors: "list[Monitor]", watch: "Watch", *, as_json: bool) -> int:
+def _once(monitors: "list[Monitor]", watch: "Watch", state: Path | None, *, as_json: bool) -> int:
+    from ..monitor.memory import recall, remember
+
+    remembered = recall(state) if state else {}
+    for monitor in monitors:
+        if monitor.name in remembered:
+            monitor.resume(remembered[monitor.name])
     samples = [monitor.look() for monitor in monitors]
+    if state:
+        remember(state, remembered | {monitor.name: memory for monitor in monitors if (memory := monitor.memory)})
     _show(samples, as_json=as_json)
     alerting.say(watch, as_json=as_json)
     return exit_code(samples)
@@ -124,7 +142,7 @@ def _once(monitors: "list[Monitor]", watch: "Watch", *, as_json: bool) -> int:
 def _live(monitors: "list[Monitor]", watch: "Watch", every: float, *, as_json: bool) -> int:
     if as_json or not sys.stdout.isatty():
         while True:
-            _once(monitors, watch, as_json=as_json)
+            _once(monitors, watch, None, as_json=as_json)
             time.sleep(every)
     from rich.console import Group
     from rich.live import Live

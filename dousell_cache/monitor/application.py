@@ -22,7 +22,7 @@ from ..transport.port import Port
 from ..transport.replies import bulks
 from .counts import OUTCOMES, EnvironmentCounts, FamilyCounts, gathered
 from .figures import ALL, ApplicationFigures, LockFigures, ProcessFigures, Staleness
-from .intervals import clustered_quantile, clustered_share
+from .intervals import clustered_quantiles, clustered_share
 
 MOST_HOURS = 7 * 24
 """Figures live for a week."""
@@ -129,6 +129,8 @@ def staleness_figures(counts: Mapping[str, EnvironmentCounts]) -> list[Staleness
 def _row(environment: str, name: str, family: FamilyCounts) -> ApplicationFigures:
     counts, answers, loads = family.counts, list(family.answers.values()), list(family.loads.values())
     outcomes = {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
+    p50, p95, p99 = clustered_quantiles(answers, 50, 95, 99)
+    load_p50, load_p95 = clustered_quantiles(loads, 50, 95)
     return ApplicationFigures(
         environment=environment,
         family=name,
@@ -138,11 +140,11 @@ def _row(environment: str, name: str, family: FamilyCounts) -> ApplicationFigure
         failures=counts["failure"],
         commands=counts["commands"],
         hit_rate=clustered_share(family.parts("hit", OUTCOMES)) if outcomes else None,
-        p50_ms=clustered_quantile(answers, 50),
-        p95_ms=clustered_quantile(answers, 95),
-        p99_ms=clustered_quantile(answers, 99),
-        load_p50_ms=clustered_quantile(loads, 50),
-        load_p95_ms=clustered_quantile(loads, 95),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        load_p50_ms=load_p50,
+        load_p95_ms=load_p95,
         overflow=sum(times[OVERFLOW] for times in answers),
     )
 

@@ -3,16 +3,18 @@
 A field is ``<environment>:<figure>:<minute>:<family>``; :mod:`dousell_cache.recording` writes them.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, get_args
+from functools import lru_cache
+from typing import NamedTuple, TypeVar, get_args
 
 from ..events import Outcome
 from .intervals import Part
 
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
+Key = TypeVar("Key")
 Hours = Mapping[str, Mapping[str, int]]
 """Fields by hour, such as ``2026-11-28T13``."""
 
@@ -31,9 +33,9 @@ class FamilyCounts:
     """The counts of one family; times by hour and bucket, what is a share by slice."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    slices: dict[str, Counter[str]] = field(default_factory=dict)
-    answers: dict[str, Counter[int]] = field(default_factory=dict)
-    loads: dict[str, Counter[int]] = field(default_factory=dict)
+    slices: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    loads: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     ages: Counter[int] = field(default_factory=Counter)
 
     def parts(self, meant: str, among: tuple[str, ...]) -> list[Part]:
@@ -42,22 +44,20 @@ class FamilyCounts:
 
     def add(self, other: "FamilyCounts") -> None:
         """Add another family's counts."""
-        self.counts += other.counts
-        self.ages += other.ages
-        for mine, theirs in (
-            (self.slices, other.slices),
-            (self.answers, other.answers),
-            (self.loads, other.loads),
-        ):
-            for when, counts in theirs.items():
-                mine.setdefault(when, Counter()).update(counts)  # type: ignore[arg-type]  # of one kind each
+        merge(self.counts, other.counts)
+        merge(self.ages, other.ages)
+        for when, figures in other.slices.items():
+            merge(self.slices[when], figures)
+        for mine, theirs in ((self.answers, other.answers), (self.loads, other.loads)):
+            for when, times in theirs.items():
+                merge(mine[when], times)
 
 
 @dataclass(slots=True)
 class EnvironmentCounts:
     """The counts of one environment: those of its families, and those of none."""
 
-    families: dict[str, FamilyCounts] = field(default_factory=dict)
+    families: dict[str, FamilyCounts] = field(default_factory=lambda: defaultdict(FamilyCounts))
     totals: Counter[str] = field(default_factory=Counter)
 
     def together(self) -> FamilyCounts:
@@ -68,6 +68,7 @@ class EnvironmentCounts:
         return whole
 
 
+@lru_cache(maxsize=100_000)
 def parsed(text: str) -> Field | None:
     """Return what a field counts; None if it is none of ours."""
     parts = text.split(":", 3)
@@ -82,24 +83,30 @@ def gathered(hours: Hours, since: str = "") -> dict[str, EnvironmentCounts]:
         since: from which slice on counts are taken, such as ``2026-11-28T13:05``; default all. Times are known by the
             hour alone: those of the hour that this falls into are taken whole.
     """
-    found: dict[str, EnvironmentCounts] = {}
+    found: dict[str, EnvironmentCounts] = defaultdict(EnvironmentCounts)
     for hour, told, count in _told(hours):
         if told.minute and f"{hour}:{told.minute}" < since:
             continue
-        environment = found.setdefault(told.environment, EnvironmentCounts())
+        environment = found[told.environment]
         if told.family:
-            _count(environment.families.setdefault(told.family, FamilyCounts()), hour, told, count)
+            _count(environment.families[told.family], hour, told, count)
         else:
             environment.totals[told.figure] += count
-    return found
+    return dict(found)
 
 
 def accumulated(hours: Hours) -> Counter[Field]:
     """Return what each field counts, over all hours and slices."""
     sums = Counter[Field]()
     for _, told, count in _told(hours):
-        sums[told._replace(minute="")] += count
+        whole = _whole(told)
+        sums[whole] = sums.get(whole, 0) + count
     return sums
+
+
+@lru_cache(maxsize=100_000)
+def _whole(told: Field) -> Field:
+    return told._replace(minute="")
 
 
 def _told(hours: Hours) -> Iterator[tuple[str, Field, int]]:
@@ -111,12 +118,18 @@ def _told(hours: Hours) -> Iterator[tuple[str, Field, int]]:
 
 
 def _count(family: FamilyCounts, hour: str, told: Field, count: int) -> None:
-    kind, place = told.figure[:1], told.figure[1:]
-    if told.figure.startswith("age"):
-        family.ages[int(told.figure[3:])] += count
+    figure, kind, place = told.figure, told.figure[:1], told.figure[1:]
+    if figure.startswith("age"):
+        merge(family.ages, {int(figure[3:]): count})
     elif kind in "tl" and place.isdecimal():
         times = family.answers if kind == "t" else family.loads
-        times.setdefault(hour, Counter())[int(place)] += count
+        times[hour][int(place)] = count  # a field is there once
     else:
-        family.counts[told.figure] += count
-        family.slices.setdefault(f"{hour}:{told.minute}", Counter())[told.figure] += count
+        merge(family.counts, {figure: count})
+        family.slices[f"{hour}:{told.minute}"][figure] = count
+
+
+def merge(into: dict[Key, int], counts: Mapping[Key, int]) -> None:
+    """Add counts to others: as Counter.update does, which takes three times as long for it."""
+    for key, count in counts.items():
+        into[key] = into.get(key, 0) + count

@@ -41,6 +41,7 @@ def _moved(same: NodeFigures | None, place: NodeFigures | None, now: NodeFigures
         return {}, f"{_called(now)} is new: its counters begin here"
     if same is None or _younger(now, same):
         return now.counters, f"{_called(now)} restarted: what it counted before is lost"
+    # A reset that was outgrown by the next look goes unseen: of a dozen counters one is nearly always smaller.
     moved = {name: value - same.counters[name] for name, value in now.counters.items() if name in same.counters}
     if any(value < 0 for name, value in moved.items() if name not in _REAL):
         counters = {name: moved.get(name, 0.0) if name in _REAL else value for name, value in now.counters.items()}

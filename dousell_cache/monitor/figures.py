@@ -247,7 +247,8 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         server: what the server counted.
         unexplained: lookups that nobody of us made (negative: that the server did not count).
         points: the server's hit rate less the expected one, in percentage points; None without lookups on both sides.
-        cause: the likely reason, in a sentence, where it is more than :data:`MOST_POINTS`; "" otherwise.
+        settled: whether the window is long enough, five minutes, for flushes on their way not to matter.
+        cause: the likely reason, in a sentence, where it is settled and more than :data:`MOST_POINTS`; "" otherwise.
         gaps: as in :class:`ServerDelta`.
     """
 
@@ -258,13 +259,14 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     server: Lookups
     unexplained: int
     points: float | None
+    settled: bool = True
     cause: str = ""
     gaps: tuple[str, ...] = ()
 
     @property
     def explained(self) -> bool:
-        """Tell whether the two agree within :data:`MOST_POINTS`."""
-        return self.points is None or abs(self.points) <= MOST_POINTS
+        """Tell whether the two agree within :data:`MOST_POINTS`, or it is too early to say."""
+        return not self.settled or self.points is None or abs(self.points) <= MOST_POINTS
 
 
 MOST_POINTS = 2.0
@@ -326,7 +328,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         application: a row for each family, and one for all (family "") first, for each environment that flushed.
         locks: a row for each family of locks.
         processes: a row for each environment that flushed.
-        reconciliation: since the monitor began; None for the first sample.
+        reconciliation: over the last hours, or since the monitor began; None for the first sample.
         staleness: a row for each family that was probed, and one for all first.
         alerts: what the plugged-in rules say.
     """

@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Generic
 
 import msgspec
 
@@ -16,6 +16,7 @@ from ..transport.connect import Place, blocking_transport
 from ..transport.counted import CountedTransport
 from ..transport.port import Argument, Reply
 from .application import (
+    MOST_HOURS,
     application_figures,
     hours_back,
     lock_figures,
@@ -24,10 +25,11 @@ from .application import (
     since,
     staleness_figures,
 )
-from .counts import Field, Hours, accumulated, gathered
+from .counts import Field, Hours, Key, accumulated, gathered, merge
 from .deltas import delta
 from .figures import Alert, Lookups, Sample, ServerFigures
-from .reconciling import reconcile
+from .memory import Look, Memory
+from .reconciling import compared_figure, reconcile
 from .server import read_server
 
 PATIENCE = 5.0
@@ -46,31 +48,41 @@ def no_alerts(sample: Sample) -> Sequence[Alert]:  # noqa: ARG001 - the hook's
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What one look saw of what only grows."""
+class Totals(Generic[Key]):
+    """Add up what was flushed since the monitor began: hours leave its window, and what they counted stays.
 
-    at: float
-    server: ServerFigures
-    totals: Counter[Field]
-    own: Lookups
+    Args:
+        key: what a field counts for; None: for nothing here.
+    """
 
+    def __init__(self, key: Callable[[Field], Key | None]) -> None:
+        self._key = key
+        self._seen: dict[str, Mapping[str, int]] = {}
+        self.past = Counter[Key]()
+        self.hours: dict[str, Counter[Key]] = {}
 
-class Totals:
-    """Add up what was flushed since the monitor began: hours leave its window, and what they counted stays."""
-
-    def __init__(self) -> None:
-        self._past = Counter[Field]()
-        self._hours: dict[str, Counter[Field]] = {}
-
-    def see(self, hours: Hours) -> Counter[Field]:
+    def see(self, hours: Hours) -> Counter[Key]:
         """Return the sums so far; they only grow, also when a server lost what it had."""
-        now = {name: accumulated({name: fields}) for name, fields in hours.items()}
-        for name, counts in self._hours.items():
+        now = {
+            name: self.hours[name] if self._seen.get(name) is fields else self._summed({name: fields})
+            for name, fields in hours.items()
+        }
+        for name, counts in self.hours.items():
             if not counts <= now.get(name, Counter()):
-                self._past += counts
-        self._hours = now
-        return sum(now.values(), Counter[Field]()) + self._past
+                self.past += counts
+        self._seen, self.hours = dict(hours), now
+        sums = Counter(self.past)
+        for counts in now.values():
+            merge(sums, counts)
+        return sums
+
+    def _summed(self, hours: Hours) -> Counter[Key]:
+        sums = Counter[Key]()
+        for field, count in accumulated(hours).items():
+            key = self._key(field)
+            if key is not None:
+                sums[key] += count
+        return sums
 
 
 class Monitor:
@@ -100,9 +112,10 @@ class Monitor:
         self._transport = CountedTransport(blocking_transport(place.environment, PATIENCE), self._count)
         self._own = Lookups()
         self._hours: dict[str, dict[str, int]] = {}
-        self._totals = Totals()
-        self._first: _Look | None = None
-        self._last: _Look | None = None
+        self._totals, self._sums = Totals[Field](lambda field: field), Totals(compared_figure)
+        self._first: Look | None = None
+        self._middle: Look | None = None
+        self._last: Look | None = None
         self.totals = Counter[Field]()
         """What was flushed since the monitor began, hours of its first look included: it only grows."""
 
@@ -115,6 +128,29 @@ class Monitor:
             sample = msgspec.structs.replace(self._blank(now), problem=diagnosis(error, self._place.environment))
         sample = msgspec.structs.replace(sample, seconds=round(time.monotonic() - started, 6))
         return msgspec.structs.replace(sample, alerts=tuple(self._alerts(sample)))
+
+    @property
+    def name(self) -> str:
+        """What this monitor is told apart from others by: where it looks, and at which namespace."""
+        environment = self._place.environment
+        return f"{environment.name} {environment.address} {self._namespace}"
+
+    @property
+    def memory(self) -> Memory | None:
+        """What it would need to go on from here in another process; None before its first look."""
+        if self._first is None or self._middle is None or self._last is None:
+            return None
+        hours = {name: dict(counts) for name, counts in self._sums.hours.items()}
+        return Memory(self._first, self._middle, self._last, self._own, dict(self._sums.past), hours)
+
+    def resume(self, memory: Memory) -> None:
+        """Go on from where another process was; after a week, when figures are gone, begin anew."""
+        if time.time() - memory.last.at > MOST_HOURS * 3600:
+            return
+        self._first, self._middle, self._last = memory.first, memory.middle, memory.last
+        self._own = memory.own
+        self._sums.past = Counter(memory.past)
+        self._sums.hours = {name: Counter(counts) for name, counts in memory.hours.items()}
 
     def close(self) -> None:
         """Close the connections, and let go of the place."""
@@ -138,17 +174,18 @@ class Monitor:
             raise CacheUnavailable(message)
         hours = self._read_hours(now)
         self.totals = self._totals.see(hours)
-        look = _Look(time.monotonic(), self._with_families(server), self.totals, own)
+        look = Look(now, self._with_families(server), dict(self._sums.see(hours)), own)
         return self._compared(now, look, hours)
 
-    def _compared(self, now: float, look: _Look, hours: Hours) -> Sample:
+    def _compared(self, now: float, look: Look, hours: Hours) -> Sample:
         last, first = self._last, self._first or look
-        counts = gathered(hours, since(now, self._window))
+        shown = {name: hours[name] for name in hours_back(now, self._window)}
+        counts = gathered(shown, since(now, self._window))
         window = delta(first.server, look.server, look.at - first.at)
         own = Lookups(look.own.found - first.own.found, look.own.absent - first.own.absent)
-        compared = reconcile(window, look.totals - first.totals, own) if last else None
-        self._last = look
-        self._first = look if window.gaps else first  # after a gap, what can be compared begins anew
+        moved = {figure: count - first.sums.get(figure, 0) for figure, count in look.sums.items()}
+        compared = reconcile(window, moved, own) if last else None
+        self._move_on(first, look, anew=bool(window.gaps))
         return msgspec.structs.replace(
             self._blank(now),
             server=look.server,
@@ -159,6 +196,18 @@ class Monitor:
             reconciliation=compared,
             staleness=tuple(staleness_figures(counts)),
         )
+
+    def _move_on(self, first: Look, look: Look, *, anew: bool) -> None:
+        """Begin the comparison anew after a gap; else let it begin half a window later once it is a window long."""
+        self._last = look
+        middle = self._middle or first
+        if anew:
+            first = middle = look
+        elif look.at - first.at >= self._window * 3600:
+            first, middle = middle, look
+        elif middle is first and look.at - first.at >= self._window * 1800:
+            middle = look
+        self._first, self._middle = first, middle
 
     def _blank(self, now: float) -> Sample:
         environment = self._place.environment
@@ -173,7 +222,8 @@ class Monitor:
 
     def _read_hours(self, now: float) -> Hours:
         """Read what may have moved; of the hours before that, those that were not read yet."""
-        names = hours_back(now, self._window)
+        idle = (now - self._last.at) / 3600 if self._last else 0.0  # cron may come once a day
+        names = hours_back(now, min(max(self._window, idle), MOST_HOURS))
         wanted = [name for name in names if name not in self._hours or name in names[-_STILL_MOVING:]]
         read = run_blocking(read_hours(self._transport, self._namespace, wanted))
         self._hours = {name: fields for name, fields in (self._hours | read).items() if name in names}
@@ -196,4 +246,4 @@ class Monitor:
     def _count(self, command: tuple[Argument, ...], reply: Reply) -> None:
         found = looked_up(command, reply)
         if found:
-            self._own += Lookups(found.found, found.absent)
+            self._own += Lookups(*found[1:])

@@ -11,15 +11,24 @@ from .counts import Field
 from .figures import MOST_POINTS, Lookups, Reconciliation, ServerDelta
 
 CAUSES = ("reads", "loads", "locks", "others")
+SETTLED_SECONDS = 300.0
+"""Below, what processes have not flushed yet, ten seconds of it, may well be another mix of hits and misses."""
+
+_NEEDED = {"hit", "near"} | {f"{end}.{cause}" for end in ("found", "absent") for cause in CAUSES}
 _FEW = 0.02  # of the server's lookups: so many may be on their way in flushes
 
 
-def reconcile(server: ServerDelta, moved: Mapping[Field, int], own: Lookups) -> Reconciliation | None:
+def compared_figure(field: Field) -> str | None:
+    """Return the figure of a field if the comparison needs it: of all environments and families together."""
+    return field.figure if field.figure in _NEEDED else None
+
+
+def reconcile(server: ServerDelta, moved: Mapping[str, int], own: Lookups) -> Reconciliation | None:
     """Compare what the server counted with what the application says, over one window.
 
     Args:
         server: what the server's counters moved by.
-        moved: what the application's figures moved by, of all environments that share the server.
+        moved: what the application's figures moved by, by figure, of all environments that share the server.
         own: what the monitor itself looked up.
 
     Returns:
@@ -27,10 +36,7 @@ def reconcile(server: ServerDelta, moved: Mapping[Field, int], own: Lookups) -> 
     """
     if not {"keyspace_hits", "keyspace_misses"} <= server.counters.keys():
         return None
-    totals: dict[str, int] = {}
-    for field, count in moved.items():
-        totals[field.figure] = totals.get(field.figure, 0) + count
-    expected = {cause: Lookups(totals.get(f"found.{cause}", 0), totals.get(f"absent.{cause}", 0)) for cause in CAUSES}
+    expected = {cause: Lookups(moved.get(f"found.{cause}", 0), moved.get(f"absent.{cause}", 0)) for cause in CAUSES}
     expected["monitor"] = own
     whole = sum(expected.values(), Lookups())
     counted = Lookups(round(server.counters["keyspace_hits"]), round(server.counters["keyspace_misses"]))
@@ -39,19 +45,20 @@ def reconcile(server: ServerDelta, moved: Mapping[Field, int], own: Lookups) -> 
         points = (counted.rate - whole.rate) * 100
     return Reconciliation(
         seconds=server.seconds,
-        application_hits=totals.get("hit", 0),
-        near_hits=totals.get("near", 0),
+        application_hits=moved.get("hit", 0),
+        near_hits=moved.get("near", 0),
         expected=expected,
         server=counted,
         unexplained=counted.total - whole.total,
         points=points,
         cause=_cause(server, counted, whole, points),
+        settled=server.seconds >= SETTLED_SECONDS,
         gaps=server.gaps,
     )
 
 
 def _cause(server: ServerDelta, counted: Lookups, expected: Lookups, points: float | None) -> str:
-    if points is None or abs(points) <= MOST_POINTS:
+    if points is None or abs(points) <= MOST_POINTS or server.seconds < SETTLED_SECONDS:
         return ""
     unexplained = counted.total - expected.total
     if server.gaps:

@@ -163,8 +163,8 @@ def _words(sample: Sample) -> Iterator[Text]:
 
 
 def _reconciled(found: Reconciliation) -> Text:
-    if found.points is None:
-        return Text("the server's count is not compared yet: nothing was looked up", "dim")
+    if found.points is None or not found.settled:
+        return Text("the server's count is compared once there are five minutes to compare", "dim")
     if found.explained:
         told = f"✓ the server's count is explained: {found.points:+.1f} points, {found.unexplained:+,} lookups"
         return Text(told, "green")

@@ -164,6 +164,15 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seed", "int", 1, "of the pauses, losses and failures", 0, 2**32 - 1),
             _PROFILE,
         ),
+        "04_tune_ttl": (
+            _ENVIRONMENT,
+            Parameter("trace", "str", "", "a recording, a folder of them, or a CSV file; empty: a drawn page mix"),
+            Parameter("target", "float", 0.9, "the share of reads that are to be hits", 0, 1),
+            Parameter("max_outdated", "float", 1.0, "the share of reads that may be out of date; 1 for any", 0, 1),
+            Parameter("hours", "float", 12.0, "how long the page mix lasts", 0.1, 168),
+            Parameter("seed", "int", 1, "of the page mix", 0, 2**32 - 1),
+            _PROFILE,
+        ),
     }
 )
 """What each notebook of this suite takes. A test holds their ``parameters`` cells to it."""

@@ -23,9 +23,14 @@ def _with(language: str) -> list[Path]:
 
 @pytest.mark.parametrize("page", _with("python"), ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_runs_from_top_to_bottom(
-    page: Path, free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path,
+    free_valkey: "FreeValkey",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The page's blocks, in one namespace and in order, raise nothing and print what the page shows."""
+    monkeypatch.chdir(tmp_path)  # for what a page writes
     monkeypatch.setenv("REDIS_URL", free_valkey.url)
     monkeypatch.setitem(PATIENCE, "tcp", 1.0)  # pages use the defaults, which a laden machine may outlast
     monkeypatch.setattr("dousell_cache.connecting.PATIENCE_SECONDS", 2.5)

@@ -1,0 +1,152 @@
+"""Foreign traces: ``time,key[,op]`` in a CSV file. What could be meant in two ways is asked for, never guessed."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .recordings import Reading
+from .trace import INVALIDATE, READ, Trace
+
+Unit = Literal["s", "ms"]
+
+READS = frozenset({"read", "get", "gets", "mget", "hit", "miss", "r"})
+WITHDRAWALS = frozenset(
+    {"invalidate", "delete", "del", "unlink", "expire", "update", "write", "set", "add", "replace", "put", "w"}
+)
+"""What ``op`` may say: a foreign ``set`` is a change of the data, since the fill that follows a miss is no request."""
+
+_UNIT_OF: dict[str, Unit] = {
+    "time_s": "s",
+    "timestamp_s": "s",
+    "seconds": "s",
+    "time_ms": "ms",
+    "timestamp_ms": "ms",
+    "ms": "ms",
+}
+_NAMES = {"time", "timestamp", "key", "op", *_UNIT_OF}
+_EPOCH = (0.9e9, 4e9)  # seconds since 1970: from 1998 to 2096
+_SHOWN = 40
+
+
+def read_foreign(path: Path, unit: Unit | None, *, sort: bool) -> Reading:
+    """Return a foreign CSV file as a trace.
+
+    Args:
+        path: the file; a head line is optional, further columns are ignored.
+        unit: of the times; None: as the head line says, else what they can only be.
+        sort: whether to put lines that are out of order in order.
+
+    Raises:
+        ValueError: a line makes no sense, or the unit cannot be told; the message names the file and the line.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline().strip().lower().split(",")
+    has_head = first[0].strip() in _NAMES
+    columns = [name.strip() for name in first] if has_head else _columns(len(first))
+    rows = _rows(path, columns, has_head=has_head)
+    above = 2 if has_head else 1
+    name = _time_column(path, columns)
+    times = _times(path, rows[name], above)
+    if not len(times):
+        message = f"{path} has no event in it"
+        raise ValueError(message)
+    told, note = (unit, "") if unit else _unit(path, name, rows[name], times)
+    seconds = _checked(path, times, told, above, sort=sort)
+    operations = _operations(path, rows, above)
+    trace = Trace.of(seconds, rows["key"].to_numpy(), operations, sort=sort)
+    return Reading(trace, (note,) if note else ())
+
+
+def _columns(count: int) -> list[str]:
+    return ["time", "key", "op", *map(str, range(3, count))][:count]
+
+
+def _rows(path: Path, columns: list[str], *, has_head: bool) -> pd.DataFrame:
+    if "key" not in columns or len(columns) < 2:
+        message = f"{path} must have the columns time,key or time,key,op, with commas between; its first line has not"
+        raise ValueError(message)
+    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    try:
+        rows: pd.DataFrame = pd.read_csv(
+            path, names=columns, skiprows=int(has_head), header=None, skip_blank_lines=False, index_col=False, **options
+        )
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        message = f"{path} cannot be read as CSV: {str(error).strip()}"
+        raise ValueError(message) from None
+    filled = np.flatnonzero((rows.fillna("") != "").any(axis=1).to_numpy())
+    rows = rows[: filled[-1] + 1 if len(filled) else 0]  # without empty lines at the end
+    _refuse(path, rows["key"].fillna("") == "", rows["key"], 2 if has_head else 1, "has no key")
+    return rows
+
+
+def _time_column(path: Path, columns: list[str]) -> str:
+    name = next((name for name in columns if name in _NAMES - {"key", "op"}), None)
+    if name is None:
+        message = f"{path} has no column named time, time_s or time_ms"
+        raise ValueError(message)
+    return name
+
+
+def _times(path: Path, text: "pd.Series[str]", above: int) -> NDArray[np.float64]:
+    times = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    _refuse(path, ~np.isfinite(times), text, above, "has no time that is a number")
+    _refuse(path, times < 0, text, above, "has a negative time")
+    _refuse(path, times > _EPOCH[1] * 1000, text, above, "has a time that is too late, also in milliseconds")
+    return times
+
+
+def _unit(path: Path, name: str, text: "pd.Series[str]", times: NDArray[np.float64]) -> tuple[Unit, str]:
+    """Return the unit that times can only have, and how that is known."""
+    if name in _UNIT_OF:
+        return _UNIT_OF[name], ""
+    low, high = times.min(), times.max()
+    if low == high:
+        return "s", ""  # whatever it is, nothing happened before or after
+    if _EPOCH[0] <= low and high <= _EPOCH[1]:
+        return "s", "times were taken for seconds since 1970"
+    if _EPOCH[0] * 1000 <= low and high <= _EPOCH[1] * 1000:
+        return "ms", "times were taken for milliseconds since 1970"
+    if low < _EPOCH[1] < high:
+        message = f"{path} has times in seconds and in milliseconds, {low:.0f} and {high:.0f}: give all in one unit"
+        raise ValueError(message)
+    if high < _EPOCH[0] and text.str.contains(".", regex=False).any():
+        return "s", "times were taken for seconds, since they have a decimal point"
+    message = (
+        f"the times of {path}, {low:g} to {high:g}, may be seconds or milliseconds: give the unit, or name the column "
+        "time_s or time_ms"
+    )
+    raise ValueError(message)
+
+
+def _checked(path: Path, times: NDArray[np.float64], unit: Unit, above: int, *, sort: bool) -> NDArray[np.float64]:
+    """Return times in seconds if they can be those of one trace."""
+    seconds = times / 1000 if unit == "ms" else times
+    _refuse(path, seconds > _EPOCH[1], times, above, f"has a time that is no number of {unit} since 1970")
+    mixed = (seconds > _EPOCH[0]) != (seconds[0] > _EPOCH[0])
+    _refuse(path, mixed, times, above, "counts its time from elsewhere, or in another unit, than the first")
+    if not sort:
+        message = "is earlier than the one above it: sort the file, or ask for it to be sorted"
+        _refuse(path, np.diff(seconds, prepend=seconds[0]) < 0, times, above, message)
+    return seconds
+
+
+def _operations(path: Path, rows: pd.DataFrame, above: int) -> NDArray[np.uint8] | None:
+    if "op" not in rows:
+        return None
+    ops = rows["op"].fillna("").str.strip().str.lower()
+    withdrawn = ops.isin(WITHDRAWALS).to_numpy()
+    known = withdrawn | ops.isin(READS).to_numpy() | (ops == "").to_numpy()
+    _refuse(path, ~known, rows["op"], above, "has an op that is neither read nor invalidate")
+    return np.where(withdrawn, INVALIDATE, READ).astype(np.uint8)
+
+
+def _refuse(path: Path, wrong: Any, told: Any, above: int, why: str) -> None:
+    """Name the first line that is wrong, if there is one."""
+    rows = np.flatnonzero(np.asarray(wrong))
+    if len(rows):
+        row = int(rows[0])
+        message = f"{path}, line {row + above}, {why}: {str(np.asarray(told)[row])[:_SHOWN]!r}"
+        raise ValueError(message)

@@ -1,0 +1,159 @@
+"""What ``MONITOR`` printed, as a trace: the only record that needs nothing installed where the cache is used.
+
+Reads are ``GET``, ``GETEX`` and ``MGET``, and this package's own scripts that read. Withdrawals are ``DEL``,
+``UNLINK``, ``FLUSHDB`` and ``FLUSHALL``, and this package's own, those of tags included. A ``SET`` of any kind is taken
+for the fill that follows a miss, which is no request of anybody. What else there was is counted and named.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from .. import scripts
+from .recordings import Reading
+from .trace import INVALIDATE, READ, Trace
+
+_LINE = re.compile(r'^\+?(?P<time>\d+\.\d+) \[(?P<db>\d+) (?P<source>[^\]]*)\] (?P<words>"(?:.*)")$')
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
+# What this package keeps beside an entry, in the entry's hash slot.
+_BESIDE = re.compile(r"\}.*:(version|lease|old|waiting|wake:[^:]*|lock|fence|queue|turn|bell:[^:]*|gone:[^:]*)$")
+_VERSION = re.compile(r"\}.*:version$")
+_OUR_OWN_WORK = {scripts.SETTLE.sha, scripts.RENEW.sha, scripts.VERSIONS.sha, scripts.SET.sha}
+_FIRST_LINES = 5
+
+Event = tuple[int, str]
+"""An operation and a key's name on the server."""
+
+
+def looks_like_monitor(path: Path) -> bool:
+    """Tell whether a file begins as what MONITOR prints."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return any(_LINE.match(line.rstrip("\r\n")) for line, _ in zip(file, range(_FIRST_LINES), strict=False))
+
+
+def read_monitor(path: Path, *, sort: bool) -> Reading:
+    """Return what MONITOR printed as a trace.
+
+    Args:
+        path: the file.
+        sort: whether to put lines that are out of order in order.
+
+    Raises:
+        ValueError: a line is none of MONITOR's, or nothing in it reads; the message names the file and the line.
+    """
+    times: list[float] = []
+    keys: list[str] = []
+    operations: list[int] = []
+    log = _Log()
+    for number, line in _lines(path):
+        told = _LINE.match(line)
+        if told is None:
+            message = f"{path}, line {number}, is none that MONITOR prints: {line[:40]!r}"
+            raise ValueError(message)
+        at = float(told["time"])
+        if times and at < times[-1] and not sort:
+            message = f"{path}, line {number}, is earlier than the one above it: ask for it to be sorted"
+            raise ValueError(message)
+        for operation, key in log.events(told["db"], told["source"], _words(told["words"])):
+            times.append(at)
+            keys.append(key)
+            operations.append(operation)
+    if READ not in operations:
+        message = f"{path} has no GET, GETEX or MGET in it, so there is nothing that a cache could answer"
+        raise ValueError(message)
+    trace = Trace.of(times, keys, operations, sort=sort)
+    return Reading(trace, tuple(log.notes()))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines with their numbers, without OK, empty ones, and a last one that was cut off."""
+    with path.open(encoding="utf-8", errors="surrogateescape") as file:
+        for number, line in enumerate(file, 1):
+            text = line.rstrip("\r\n")
+            if text in ("", "OK", "+OK") or (not line.endswith("\n") and not _LINE.match(text)):
+                continue
+            yield number, text
+
+
+def _words(text: str) -> list[str]:
+    return [_unescaped(word) for word in _WORD.findall(text)]
+
+
+def _unescaped(word: str) -> str:
+    if "\\" not in word:
+        return word
+
+    def plain(escape: re.Match[bytes]) -> bytes:
+        code = escape[1]
+        return bytes([int(code[1:], 16)]) if len(code) == 3 else _ESCAPED.get(code, code)
+
+    return _ESCAPE.sub(plain, word.encode(errors="surrogateescape")).decode(errors="replace")
+
+
+class _Log:
+    """What commands meant so far: which keys were met, which tags they had, and what was left out."""
+
+    def __init__(self) -> None:
+        self._left_out = Counter[str]()
+        self._met: dict[str, None] = {}
+        self._tagged: dict[str, dict[str, None]] = {}
+        self._meanings: dict[str, Callable[[list[str]], Iterable[Event]]] = {
+            "GET": lambda names: self._reads(names[:1]),
+            "GETEX": lambda names: self._reads(names[:1]),
+            "MGET": self._reads,
+            "DEL": self._withdrawn,
+            "UNLINK": self._withdrawn,
+            "FLUSHALL": lambda _: self._withdrawn(list(self._met)),
+        }
+
+    def events(self, db: str, source: str, words: list[str]) -> Iterable[Event]:
+        """Return what a command read or withdrew; keys of databases other than the first begin with its number."""
+        command, names = words[0].upper(), words[1:]
+        if source == "lua":  # the script that sent it has a line of its own
+            return ()
+        start = "" if db == "0" else f"{db}/"
+        if command in ("EVAL", "EVALSHA"):
+            sha = names[0] if command == "EVALSHA" else _SHA_OF.get(names[0], "")
+            return self._script(sha, [start + name for name in names[2 : 2 + int(names[1])]])
+        if command == "FLUSHDB":
+            return self._withdrawn([key for key in self._met if (key.split("/")[0] == db) == (db != "0")])
+        meaning = self._meanings.get(command)
+        if meaning is None:
+            self._left_out[command] += 1
+            return ()
+        return meaning([start + name for name in names])
+
+    def notes(self) -> Iterator[str]:
+        """Yield what there is to know about the trace."""
+        if self._left_out:
+            named = ", ".join(f"{count:,} {command}" for command, count in self._left_out.most_common(8))
+            yield f"commands that are neither reads nor withdrawals were left out: {named}"
+        yield "a SET was taken for the fill that follows a miss; reads that a process answered itself are not in it"
+
+    def _reads(self, names: list[str]) -> Iterable[Event]:
+        keys = [name for name in names if not _BESIDE.search(name)]
+        self._met.update(dict.fromkeys(keys))
+        return [(READ, key) for key in keys]
+
+    def _withdrawn(self, names: list[str]) -> Iterable[Event]:
+        return [(INVALIDATE, name) for name in names if not _BESIDE.search(name)]
+
+    def _script(self, sha: str, names: list[str]) -> Iterable[Event]:
+        if sha == scripts.READ.sha:
+            return self._reads(names)
+        if sha == scripts.LEASE.sha:  # its read has a line of its own, and its tags are told here
+            for version in filter(_VERSION.search, names):
+                self._tagged.setdefault(version, {})[names[0]] = None
+        elif sha == scripts.SOFTEN.sha:
+            return self._withdrawn(names)
+        elif sha == scripts.INVALIDATE_TAGS.sha:
+            return self._withdrawn([key for version in names for key in self._tagged.get(version, ())])
+        elif sha not in _OUR_OWN_WORK:
+            self._left_out["EVALSHA"] += 1
+        return ()
+
+
+_SHA_OF = {script.text: script.sha for script in vars(scripts).values() if isinstance(script, scripts.Script)}

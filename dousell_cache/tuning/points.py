@@ -1,0 +1,107 @@
+"""One key family played at some TTLs: their figures with intervals, and whether they meet a goal. Pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .curves import Curve, Invalidations, curve
+from .goals import DAY, Goal, Point
+from .spread import MOST_BLOCKS, blocks_for, interval
+from .trace import Trace
+
+STATIONARY = 0.02
+"""Halves of a trace whose hit rates differ by less than two points agree, whatever their intervals."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """A family of a trace, and what is asked of it.
+
+    Args:
+        trace: its events.
+        goal: what a TTL must achieve.
+        invalidations: whether they are sent.
+        options: how the cache keeps entries, as for :func:`.curves.curve`.
+    """
+
+    trace: Trace
+    goal: Goal
+    invalidations: Invalidations
+    options: Mapping[str, Any]
+
+    @property
+    def invalidated(self) -> bool:
+        """Tell whether invalidations are sent."""
+        return self.invalidations == "sent"
+
+    def points(self, ttls: Sequence[float]) -> list[Point]:
+        """Return the figures of some TTLs."""
+        played = self._play(self.invalidations, ttls)
+        by_ttl_alone = self._play("ignored", ttls) if self.invalidated and played.changes else played
+        return [self._point(played, by_ttl_alone, place) for place in range(len(ttls))]
+
+    def met(self, point: Point) -> bool:
+        """Tell whether a TTL surely meets the goal."""
+        return point.low is not None and point.low >= self.goal.hit_rate and self._within_bounds(point)
+
+    def may_be_met(self, point: Point) -> bool:
+        """Tell whether a TTL meets the goal for all that this trace can say."""
+        high = point.hit_rate if point.high is None else point.high
+        return high >= self.goal.hit_rate and self._within_bounds(point)
+
+    def halves(self, ttl: float) -> tuple[float, float] | None:
+        """Return the hit rates of the trace's two halves, each from a cold start, if they disagree; else None."""
+        start, middle = float(self.trace.times[0]), float(self.trace.times[0]) + self.trace.seconds / 2
+        halves = (self.trace.between(start, middle), self.trace.between(middle, math.inf))
+        if not all(half.reads for half in halves):
+            return None
+        first, second = (Played(half, self.goal, self.invalidations, self.options).points([ttl])[0] for half in halves)
+        noise = math.hypot(_reach(first), _reach(second))
+        apart = abs(first.hit_rate - second.hit_rate) > max(STATIONARY, noise)
+        return (first.hit_rate, second.hit_rate) if apart else None
+
+    def _within_bounds(self, point: Point) -> bool:
+        goal = self.goal
+        outdated = 0.0 if self.invalidated or point.outdated_share is None else point.outdated_share
+        return (
+            (goal.max_outdated is None or outdated <= goal.max_outdated)
+            and (goal.max_origin_rate is None or point.origin_rate <= goal.max_origin_rate)
+            and (goal.budget is None or point.cost_per_day <= goal.budget)
+        )
+
+    def _play(self, invalidations: Invalidations, ttls: Sequence[float]) -> Curve:
+        return curve(self.trace, ttls, invalidations=invalidations, blocks=MOST_BLOCKS, **self.options)
+
+    def _point(self, played: Curve, by_ttl_alone: Curve, place: int) -> Point:
+        ttl = float(played.ttls[place])
+        ends = hit_interval(played, place)
+        days, prices = self.trace.seconds / DAY, self.goal.prices
+        outdated = float(by_ttl_alone.outdated_share[place])
+        cost = (
+            played.origin_calls[place] * prices.load
+            + played.commands[place] * prices.command
+            + played.outdated[place] * prices.outdated
+        )
+        return Point(
+            ttl=ttl,
+            hit_rate=float(played.hit_rate[place]),
+            low=ends and ends[0],
+            high=ends and ends[1],
+            outdated_share=None if math.isnan(outdated) else outdated,
+            worst_age=float(played.worst_age[place]),
+            origin_rate=float(played.origin_rate[place]),
+            commands_per_day=float(played.commands[place] / days),
+            cost_per_day=float(cost / days),
+        )
+
+
+def hit_interval(played: Curve, place: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of one TTL's hit rate, if the curve was played in blocks and is long enough."""
+    hits, reads = played.blocks["hits"][place], played.blocks["reads"][place]
+    return interval(hits, reads, min(len(reads), blocks_for(float(played.ttls[place]), played.seconds)))
+
+
+def _reach(point: Point) -> float:
+    """Return half the width of a point's interval; without one, nothing is too far apart."""
+    return math.inf if point.low is None or point.high is None else (point.high - point.low) / 2

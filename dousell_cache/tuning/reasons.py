@@ -1,0 +1,98 @@
+"""Why a TTL is advised, or none is: one sentence each, with the figures that decide. Pure."""
+
+from collections.abc import Sequence
+
+from .goals import Goal, Point
+from .spread import FEWEST_BLOCKS
+
+
+def too_few(reads: int, fewest: int) -> str:
+    """Say that there are too few reads."""
+    return f"{reads:,} {'read is' if reads == 1 else 'reads are'} too few to say anything: record {fewest:,} at least."
+
+
+def met(point: Point, longer: Point | None, *, invalidated: bool) -> str:
+    """Say what a TTL gives, and what a longer one would add."""
+    sentence = f"{seconds(point.ttl)} already gives {_rate(point)}"
+    if longer:
+        more = (longer.hit_rate - point.hit_rate) * 100
+        sentence += f"; {seconds(longer.ttl)} would add {more:.1f} points and {_older(point, longer)}"
+    if invalidated and point.outdated_share:
+        sentence += f"; without invalidation {percent(point.outdated_share)} of the reads would be outdated"
+    return sentence + "."
+
+
+def non_stationary(point: Point, halves: tuple[float, float]) -> str:
+    """Say that the halves of a trace disagree."""
+    first, second = halves
+    return (
+        f"With {seconds(point.ttl)} the first half of the trace gives {percent(first)} and the second "
+        f"{percent(second)}: it changed on the way, so neither speaks for tomorrow; record a longer or a typical time."
+    )
+
+
+def inconclusive(point: Point, goal: Goal, length: float) -> str:
+    """Say that a TTL may do, but that this trace cannot tell."""
+    if point.low is None:
+        return (
+            f"{seconds(point.ttl)} gives {percent(point.hit_rate)} here, but {seconds(length)} of trace are too short "
+            f"to tell by how much that varies: record {FEWEST_BLOCKS} times the TTL at least."
+        )
+    return (
+        f"{seconds(point.ttl)} gives {_rate(point)}, so whether it keeps {percent(goal.hit_rate)} cannot be told: "
+        "record longer."
+    )
+
+
+def unreachable(points: Sequence[Point], goal: Goal, ceiling: float, current_ceiling: float, invalidated: bool) -> str:
+    """Say what keeps every TTL from meeting the goal."""
+    if ceiling < goal.hit_rate:
+        return (
+            f"No TTL gives {percent(goal.hit_rate)}: each key must be loaded once, which alone leaves "
+            f"{percent(ceiling)} of these reads."
+        )
+    if invalidated and current_ceiling < goal.hit_rate:
+        return (
+            f"No TTL gives {percent(goal.hit_rate)}: keys change so often between reads that at most "
+            f"{percent(current_ceiling)} can be hits."
+        )
+    reaching = next((point for point in points if point.hit_rate >= goal.hit_rate), None)
+    if reaching is None:
+        best = max(points, key=lambda point: point.hit_rate)
+        return f"None of these TTLs gives {percent(goal.hit_rate)}: the best, {seconds(best.ttl)}, gives {_rate(best)}."
+    return f"{percent(goal.hit_rate)} takes {seconds(reaching.ttl)}, but then {_breach(reaching, goal)}."
+
+
+def _breach(point: Point, goal: Goal) -> str:
+    if goal.max_origin_rate is not None and point.origin_rate > goal.max_origin_rate:
+        return f"the origin answers {point.origin_rate:.3g} loads a second, more than {goal.max_origin_rate:g}"
+    if goal.budget is not None and point.cost_per_day > goal.budget:
+        return f"a day costs {point.cost_per_day:.3g}, more than {goal.budget:g}"
+    return (
+        f"{percent(point.outdated_share or 0)} of the reads are outdated, more than {percent(goal.max_outdated or 0)}"
+    )
+
+
+def _older(point: Point, longer: Point) -> str:
+    if point.outdated_share is None or longer.outdated_share is None:
+        return f"serve what is up to {seconds(round(longer.worst_age, 1))} old"
+    if not point.outdated_share:
+        return f"bring the share of outdated reads from 0 to {percent(longer.outdated_share)}"
+    times = longer.outdated_share / point.outdated_share
+    return f"{'double' if 1.9 <= times <= 2.1 else f'multiply by {times:.1f}'} the share of outdated reads"
+
+
+def _rate(point: Point) -> str:
+    if point.low is None or point.high is None:
+        return percent(point.hit_rate)
+    return f"{percent(point.hit_rate)} ± {(point.high - point.low) * 50:.1f}"
+
+
+def percent(share: float) -> str:
+    """Return a share in words; never rounded up to all of them."""
+    return f"{min(share * 100, 99.9) if share < 1 else 100:.1f} %"
+
+
+def seconds(time: float) -> str:
+    """Return seconds in words."""
+    return f"{time:,.0f} s" if time >= 10 else f"{time:g} s"

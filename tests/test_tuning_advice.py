@@ -1,0 +1,160 @@
+"""Advice: the smallest TTL that does, or why none does."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dousell_cache.tuning.advice import Advice, advise, two_digits
+from dousell_cache.tuning.curves import curve
+from dousell_cache.tuning.goals import Goal, Prices
+from dousell_cache.tuning.trace import Trace
+
+from .tuning_traces import poisson_trace
+
+EVERY_SECOND = Trace.of(np.arange(0, 4_000.0), ["page:1"] * 4_000)
+
+
+def one(trace: Trace, goal: Goal | None = None, **options: Any) -> Advice:
+    """Return the advice for a trace of one family."""
+    (advice,) = advise(trace, goal, **options)
+    return advice
+
+
+@pytest.mark.parametrize(("target", "ttl"), [(0.5, 1), (0.9, 9), (0.95, 19)])
+def test_a_known_optimum_is_found(target: float, ttl: float) -> None:
+    """Read each second, T seconds give T hits a miss: nine in ten take nine seconds, not eight."""
+    advice = one(EVERY_SECOND, Goal(target - 0.001))
+    assert (advice.status, advice.ttl) == ("met", ttl)
+
+
+def test_the_optimum_of_random_reads_is_found() -> None:
+    """λT ÷ (1 + λT) = 0.9 takes T = 9 ÷ λ; what is advised is up to a tenth more, so as to be sure."""
+    advice = one(poisson_trace([0.5] * 10, 4_000))
+    assert advice.ttl
+    assert 18 <= advice.ttl <= 20
+    assert advice.point
+    assert advice.point.low
+    assert advice.point.low >= 0.9
+
+
+def test_nothing_smaller_does() -> None:
+    """The TTL below the advised one, of two digits, does not surely meet the target."""
+    trace = poisson_trace([1, 0.3, 0.1], 10_000, changes=0.002)
+    advice = one(trace, Goal(0.8))
+    assert advice.ttl
+    below = max(two_digits(0.01, advice.ttl))
+    again = one(trace, Goal(0.8), ttls=[below])
+    assert again.status in ("inconclusive", "unreachable")
+
+
+@pytest.mark.parametrize(
+    ("trace", "goal", "options", "reason"),
+    [
+        (
+            Trace.of(np.arange(0, 400.0), [f"page:{n % 200}" for n in range(400)]),
+            Goal(0.6),
+            {},
+            "No TTL gives 60.0 %: each key must be loaded once, which alone leaves 50.0 % of these reads.",
+        ),
+        (poisson_trace([0.5], 4_000, changes=0.5), Goal(0.9), {}, "keys change so often between reads that at most"),
+        (
+            poisson_trace([0.5], 40_000, changes=0.02),
+            Goal(0.9, max_outdated=0.05),
+            {"invalidations": "ignored"},
+            "90.0 % takes 20 s, but then .* of the reads are outdated, more than 5.0 %",
+        ),
+        (EVERY_SECOND, Goal(0.9, max_origin_rate=0.0001), {}, "the origin answers .* loads a second, more than 0.0001"),
+        (EVERY_SECOND, Goal(0.5, budget=1, prices=Prices(load=1)), {}, "but then a day costs .*, more than 1"),
+        (EVERY_SECOND, Goal(0.9), {"ttls": [1, 2]}, "None of these TTLs gives 90.0 %: the best, 2 s, gives 66.6 %"),
+    ],
+)
+def test_what_cannot_be_reached_is_told(trace: Trace, goal: Goal, options: dict[str, Any], reason: str) -> None:
+    """First reads, changes, staleness, load, cost and the TTLs on offer: the sentence says which of them bars it."""
+    advice = one(trace, goal, **options)
+    assert (advice.status, advice.ttl) == ("unreachable", None)
+    assert re.search(reason, advice.reason), advice.reason
+
+
+def test_caps_make_the_ttl_longer() -> None:
+    """An origin that bears a load in 20 s, or a day's cost of half that, decides when it asks for more than hits do."""
+    assert one(EVERY_SECOND, Goal(0.5, max_origin_rate=1 / 20)).ttl == 20
+    loads_a_day = 86_400 / 40
+    assert one(EVERY_SECOND, Goal(0.5, budget=loads_a_day, prices=Prices(load=1))).ttl == pytest.approx(40, abs=1)
+
+
+def test_halves_that_disagree_are_told() -> None:
+    """Reads that become ten times rarer half-way speak for neither half."""
+    times = np.concatenate([np.arange(0, 10_000.0), np.arange(10_000, 20_000.0, 10)])
+    advice = one(Trace.of(times, ["page:1"] * len(times)))
+    assert (advice.status, advice.ttl) == ("non-stationary", None)
+    assert "the first half of the trace gives 95.2 % and the second" in advice.reason
+
+
+def test_what_is_too_short_or_too_small_is_told() -> None:
+    """Few reads, and a trace shorter than eight TTLs, give no advice."""
+    assert one(Trace.of(range(99), ["a"] * 99)).reason.startswith("99 reads are too few to say anything")
+    advice = one(Trace.of(np.arange(0, 100.0), ["a"] * 100), ttls=[20])
+    assert (advice.status, advice.ttl) == ("inconclusive", None)
+    assert "99 s of trace are too short" in advice.reason
+
+
+def test_the_sentence_weighs_a_longer_ttl() -> None:
+    """The reason has the figure, its interval, what three times the TTL would add, and what that would outdate."""
+    trace = poisson_trace([0.5] * 4, 40_000, changes=0.01)
+    advice = one(trace, Goal(0.8, max_outdated=0.01))
+    assert advice.point
+    point, longer = advice.point, curve(trace, [30]).hit_rate[0]
+    assert f"{point.ttl:g} s already gives {point.hit_rate * 100:.1f} % ± " in advice.reason
+    assert f"30 s would add {(longer - point.hit_rate) * 100:.1f} points" in advice.reason
+    assert f"without invalidation {point.outdated_share:.1%}".replace("%", " %") in advice.reason
+    assert advice.invalidation == "needed"
+
+
+def test_whether_invalidation_is_needed_depends_on_what_may_be_outdated() -> None:
+    """By TTL alone less than a tenth is outdated, so that it is not needed; without changes nobody knows."""
+    trace = poisson_trace([5.0], 1_000, changes=0.001)
+    assert one(trace, Goal(0.9, max_outdated=0.1)).invalidation == "not needed"
+    assert one(trace).invalidation == "unknown"
+    assert one(poisson_trace([5.0], 1_000), Goal(0.9, max_outdated=0.1)).invalidation == "unknown"
+
+
+def test_the_present_ttl_is_judged() -> None:
+    """The TTL in use has its own figures, and whether it meets the goal."""
+    assert one(EVERY_SECOND, present={"page": 60}).present_met is True
+    judged = one(EVERY_SECOND, present={"page": 5})
+    assert judged.present
+    assert (judged.present_met, judged.present.ttl) == (False, 5)
+    assert judged.present.hit_rate == pytest.approx(5 / 6, abs=0.001)
+    assert one(EVERY_SECOND).present_met is None
+
+
+def test_families_are_advised_each_for_itself() -> None:
+    """The most read comes first, and each has a TTL of its own."""
+    trace = Trace.of(
+        np.concatenate([np.arange(0, 4_000.0), np.arange(0, 1_000, 0.1)]),
+        ["slow:1"] * 4_000 + ["fast:1"] * 10_000,
+        sort=True,
+    )
+    advice = list(advise(trace))
+    assert [one.family for one in advice] == ["fast", "slow"]
+    assert advice[0].ttl
+    assert advice[1].ttl
+    assert advice[0].ttl < advice[1].ttl
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Goal(90), "hit_rate must be a share from 0 to 1, not 90"),
+        (lambda: Goal(max_outdated=-0.1), "max_outdated must be a share"),
+        (lambda: Goal(budget=-1), "budget must be a number from 0 upwards, not -1"),
+        (lambda: Prices(load=float("nan")), "the price of load must be a number"),
+        (lambda: list(advise(Trace.of([], []))), "the trace has no reads"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make: Any, sentence: str) -> None:
+    """Goals and prices out of range, and nothing to advise on, are told in a sentence."""
+    with pytest.raises(ValueError, match=sentence):
+        make()

@@ -1,0 +1,93 @@
+"""Foreign CSV: ``time,key[,op]``. No line that makes no sense becomes a wrong curve."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dousell_cache.tuning.foreign import READS, WITHDRAWALS
+from dousell_cache.tuning.formats import examine
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "times"),
+    [
+        ("time,key\n0.25,a\n1.5,b\n", {}, [0.25, 1.5]),
+        ("0.25,a\n1.5,b\n", {}, [0.25, 1.5]),
+        ("time,key\n0.0,a\n10.0,b\n", {}, [0, 10]),
+        ("time_ms,key\n250,a\n1500,b\n", {}, [0.25, 1.5]),
+        ("key,time\n", {"unit": "s"}, None),
+        ("timestamp,key\n1700000000,a\n1700000060,b\n", {}, [1_700_000_000, 1_700_000_060]),
+        ("timestamp,key\n1700000000123,a\n1700000000456,b\n", {}, [1_700_000_000.123, 1_700_000_000.456]),
+        ("time,key\n5,a\n60,b\n", {"unit": "s"}, [5, 60]),
+        ("time,key\n5,a\n60,b\n", {"unit": "ms"}, [0.005, 0.06]),
+        ("time,key\n7,a\n7,b\n7,a\n", {}, [7, 7, 7]),
+        ("time,key\n7,a\n", {}, [7]),
+        ("time,key\n1.5,a\n0.5,b\n", {"sort": True}, [0.5, 1.5]),
+        ("\ufefftime,key\r\n0.25,a\r\n1.5,b\r\n\r\n\r\n", {}, [0.25, 1.5]),
+        ("op,key,time_s\n", {}, None),
+        ("time,key,op,client\n0.5,a,get,10.0.0.1\n", {}, [0.5]),
+    ],
+)
+def test_times_come_back_in_seconds(
+    tmp_path: Path, text: str, options: dict[str, Any], times: list[float] | None
+) -> None:
+    """Seconds and milliseconds, with and without a head line, come back in seconds, one event alone too."""
+    path = tmp_path / "trace.csv"
+    path.write_text(text, encoding="utf-8")
+    if times is None:
+        with pytest.raises(ValueError, match=r"has no event|must have the columns"):
+            examine(path, **options)
+    else:
+        np.testing.assert_array_equal(examine(path, **options).trace.times, times)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("time,key\n1,a\n2,b\n", "may be seconds or milliseconds: give the unit"),
+        ("time,key\n0.5,a\n0.2,b\n", "line 3, is earlier than the one above it"),
+        ("time,key\n0.5,a\n-1,b\n", "line 3, has a negative time: '-1'"),
+        ("time,key\n0.5,a\n,b\n", "line 3, has no time that is a number: ''"),
+        ("0.5,a\nsoon,b\n", "line 2, has no time that is a number: 'soon'"),
+        ("time,key\n0.5,a\ninf,b\n", "line 3, has no time that is a number: 'inf'"),
+        ("time,key\n0.5,a\n1e300,b\n", "line 3, has a time that is too late"),
+        ("time_s,key\n0.5,a\n9e9,b\n", "line 3, has a time that is no number of s since 1970"),
+        ("1700000000,a\n1700000000123,b\n", "times in seconds and in milliseconds"),
+        ("time_s,key\n5,a\n1700000000,b\n", "line 3, counts its time from elsewhere"),
+        ("time,key\n0.5,\n", "line 2, has no key"),
+        ("time,key\n0.5,a\n1.5\n", "line 3, has no key"),
+        ("time,key\n0.5,a\n\n1.5,b\n", "line 3, has no key"),
+        ("time,key,op\n0.5,a,jump\n", "line 2, has an op that is neither read nor invalidate: 'jump'"),
+        ("time,key\n", "has no event in it"),
+        ("time,name\n1,a\n", "must have the columns time,key"),
+        ("just words\n", "must have the columns time,key"),
+        ("time,key\n1.5,a\n2.5,b,c,d\n", "cannot be read as CSV"),
+    ],
+)
+def test_a_line_without_sense_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+    """Times that are unsorted, negative, missing, huge, mixed or ambiguous, and lines without a key, are refused."""
+    path = tmp_path / "trace.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        examine(path)
+
+
+def test_operations_are_reads_or_withdrawals(tmp_path: Path) -> None:
+    """The words of common traces for reads and for changes of the data are understood, an empty one is a read."""
+    words = [*sorted(READS), *sorted(WITHDRAWALS), "", "GET"]
+    path = tmp_path / "trace.csv"
+    path.write_text("time_s,key,op\n" + "".join(f"{at},NA,{word}\n" for at, word in enumerate(words)))
+    trace, notes = examine(path)
+    assert trace.key_names == ("NA",)
+    assert trace.operation_names == ["read"] * len(READS) + ["invalidate"] * len(WITHDRAWALS) + ["read"] * 2
+    assert notes == ()
+
+
+def test_how_the_unit_was_told_is_noted(tmp_path: Path) -> None:
+    """A unit that neither the caller nor the head line gave is noted."""
+    path = tmp_path / "trace.csv"
+    path.write_text("0.5,a\n1.5,b\n")
+    assert examine(path).notes == ("times were taken for seconds, since they have a decimal point",)
+    assert examine(path, unit="s").notes == ()

@@ -1,0 +1,132 @@
+"""MONITOR's output as a trace: a real server's own, and lines made by hand."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from dousell_cache import Cache, connect
+from dousell_cache.runner import run_blocking
+from dousell_cache.tuning.formats import examine, read_trace
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
+
+HEAD = '1339518083.107412 [0 127.0.0.1:60866] "get" "a"\n'
+
+
+@contextmanager
+def monitored(url: str, path: Path) -> Iterator[Cache]:
+    """Give a cache, and leave in a file what MONITOR printed meanwhile."""
+    parts = urlsplit(url)
+    with (
+        connect(url, namespace="n:", patience=5, ttl=60) as cache,
+        socket.create_connection((parts.hostname, parts.port), 20) as connection,
+        connection.makefile("rb") as lines,
+        path.open("wb") as file,
+    ):
+        connection.sendall(b"MONITOR\r\n")
+        file.write(lines.readline())
+        yield cache
+        run_blocking(cache._port.send("ECHO", "the end"))
+        for line in lines:
+            file.write(line)
+            if b"the end" in line:
+                break
+
+
+def events(path: Path) -> list[tuple[str, str]]:
+    """Return operations and keys."""
+    trace = examine(path).trace
+    return list(zip(trace.operation_names, trace.keys, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda cache: cache.get_or_set("a", lambda: 1), [("read", "n:a")]),
+        (lambda cache: [cache.get_or_set("a", lambda: 1) for _ in range(2)], [("read", "n:a")] * 2),
+        (lambda cache: cache.get_or_set("a", lambda: 1, grace=60), [("read", "n:a")]),
+        (lambda cache: cache.get_many(["a", "b"]), [("read", "n:a"), ("read", "n:b")]),
+        (lambda cache: (cache.get("a"), cache.set("a", 1)), [("read", "n:a")]),
+        (
+            lambda cache: (cache.get("a"), cache.invalidate("a", "b")),
+            [("read", "n:a"), ("invalidate", "n:a"), ("invalidate", "n:b")],
+        ),
+        (lambda cache: (cache.get("a"), cache.invalidate("a", soft=True)), [("read", "n:a"), ("invalidate", "n:a")]),
+        (
+            lambda cache: (cache.get_or_set("a", lambda: 1, tags=["t", "u"]), cache.invalidate_tags("u")),
+            [("read", "n:a"), ("invalidate", "n:a")],
+        ),
+        (lambda cache: [cache.get_or_set("a", lambda: 1, tags=["t"]) for _ in range(2)], [("read", "n:a")] * 2),
+        (lambda cache: (cache.get("a"), cache.lock("l").acquire().release()), [("read", "n:a")]),
+    ],
+)
+def test_this_packages_own_commands_are_understood(
+    free_valkey: "FreeValkey", tmp_path: Path, act: Callable[[Cache], object], told: list[tuple[str, str]]
+) -> None:
+    """Each call of a cache is one read or withdrawal of its keys, whatever commands and scripts it took."""
+    path = tmp_path / "monitor.log"
+    with monitored(free_valkey.url, path) as cache:
+        act(cache)
+    assert events(path) == told
+
+
+def test_foreign_commands(tmp_path: Path) -> None:
+    """Reads and deletions of any client count, a SET is a fill, and what else there was is counted by name."""
+    path = tmp_path / "monitor.log"
+    path.write_text(
+        HEAD
+        + '1339518084.5 [0 10.0.0.1:1] "SET" "a" "1" "EX" "60"\n'
+        + '1339518084.6 [1 10.0.0.1:1] "MGET" "b:\\"x\\"" "c\\xc3\\xa9\\n"\n'
+        + '1339518084.6 [0 lua] "GET" "a"\n'
+        + '1339518084.7 [0 unix:/run/redis.sock] "HGETALL" "h"\n'
+        + '1339518085.0 [0 10.0.0.1:1] "unlink" "a"\n'
+        + '1339518086.0 [0 10.0.0.1:1] "FLUSHALL"\n'
+    )
+    trace, notes = examine(path)
+    assert events(path) == [
+        ("read", "a"),
+        ("read", '1/b:"x"'),
+        ("read", "1/cé\n"),
+        ("invalidate", "a"),
+        ("invalidate", "a"),
+        ("invalidate", '1/b:"x"'),
+        ("invalidate", "1/cé\n"),
+    ]
+    assert trace.times.tolist()[:2] == [1339518083.107412, 1339518084.6]
+    assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 SET, 1 HGETALL"
+
+
+def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    """MONITOR is ended by Ctrl-C, often within a line: the rest is read."""
+    path = tmp_path / "monitor.log"
+    path.write_text(HEAD + '1339518084.5 [0 10.0.0.1:1] "get" "hal')
+    assert events(path) == [("read", "a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (HEAD + "nonsense\n", "line 2, is none that MONITOR prints: 'nonsense'"),
+        (HEAD + HEAD.replace("083", "082"), "line 2, is earlier than the one above it"),
+        (HEAD.replace("get", "ping"), "has no GET, GETEX or MGET in it"),
+    ],
+)
+def test_a_line_without_sense_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+    """A line of something else, a clock that went back, or a log without reads is refused in one sentence."""
+    path = tmp_path / "monitor.log"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        read_trace(path)
+
+
+def test_lines_out_of_order_can_be_sorted(tmp_path: Path) -> None:
+    """Asked to, it puts lines in order."""
+    path = tmp_path / "monitor.log"
+    path.write_text(HEAD + HEAD.replace("083", "082").replace('"a"', '"b"'))
+    assert list(read_trace(path, sort=True).keys) == ["b", "a"]
