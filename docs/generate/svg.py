@@ -12,13 +12,15 @@ STYLE = """\
   .small { font-size: 11px; fill: #59636e }
   .name { font-weight: 600 }
   rect { fill: #f6f8fa; stroke: #59636e }
+  .ground { fill: #ffffff; stroke: none }
   path { fill: none; stroke: #59636e }
   marker path { fill: #59636e; stroke: none }
-  .halo { stroke: #ffffff; stroke-width: 7; paint-order: stroke }
+  .halo { stroke: #ffffff; stroke-width: 7; stroke-linejoin: round; paint-order: stroke }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .small { fill: #9198a1 }
     rect { fill: #151b23; stroke: #9198a1 }
+    .ground { fill: #0d1117; stroke: none }
     path { stroke: #9198a1 }
     marker path { fill: #9198a1 }
     .halo { stroke: #0d1117 }
@@ -99,4 +101,6 @@ def picture(width: float, height: float, title: str, description: str, parts: Se
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="t d">'
     )
     told = f'<title id="t">{escape(title)}</title>\n<desc id="d">{escape(description)}</desc>'
-    return "\n".join([head, told, STYLE, *parts, "</svg>", ""])
+    # A ground of its own: a reader's system may be dark where the page around the picture is light.
+    ground = f'<rect class="ground" width="{width:g}" height="{height:g}"/>'
+    return "\n".join([head, told, STYLE, ground, *parts, "</svg>", ""])
