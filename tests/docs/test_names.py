@@ -72,6 +72,13 @@ def test_every_variable_has_a_row() -> None:
     assert told - _NOT_OURS == variables_in_the_code()
 
 
+def test_the_example_of_a_dotenv_has_every_variable() -> None:
+    """What one may set is in `.env.example`, but for what a run sets by itself."""
+    text = (ROOT / ".env.example").read_text()
+    offered = set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE))
+    assert offered == variables_in_the_code() - {"DOUSELL_CACHE_RESULTS"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_variables_are_there(page: Path) -> None:
     """No page tells of a variable that nothing reads."""
