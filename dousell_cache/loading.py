@@ -18,7 +18,7 @@ from .errors import CacheError, EncodingError
 from .events import Outcome
 from .flights import EVERYBODY, Flight, Landing
 from .looking import Seen, examine
-from .pacing import Pace
+from .pacing import MOST_COMMANDS_A_SECOND, Pace
 from .policy import LONGEST_WAIT_SECONDS, Policy, pauses, waits
 from .store import Failed, Found, Lease, Store, Versions, Wait
 
@@ -131,7 +131,8 @@ class _Waiting:
         self._key = key
         self._pauses = pauses(call.store.wakes)
         self._since = call.context.clock.now()
-        self._pace = Pace(call.context.clock, call.store.commands)
+        # A look over many slots of a Cluster may be as many commands: it must not hold up who may be granted the load.
+        self._pace = Pace(call.context.clock, min(call.store.commands, MOST_COMMANDS_A_SECOND - 1))
 
     def too_long(self) -> bool:
         return self._call.context.clock.now() - self._since >= LONGEST_WAIT_SECONDS

@@ -16,6 +16,7 @@ from dousell_cache.monitor.staleness import AsyncStalenessProbe, Compared, Stale
 from dousell_cache.runner import run_blocking
 
 from .faces import Visit
+from .watched_places import PLACES, environment_of, recorded
 
 if TYPE_CHECKING:
     from .conftest import WaitUntil
@@ -105,10 +106,13 @@ def test_values_are_compared_as_hits_show_them(other: Cache) -> None:
     assert looked_at(other, Origin({"a": [1, 2], "b": [Visit(1, date(2026, 11, 28))]})).verdict == "same"
 
 
-def test_a_probe_watches_a_cache(valkey_url: str, namespace: str, wait_until: "WaitUntil") -> None:
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_probe_watches_a_cache(
+    kind: str, request: pytest.FixtureRequest, namespace: str, wait_until: "WaitUntil"
+) -> None:
     """Hits of the families with a loader are compared behind the readers' back, counted, and flushed."""
     origin = Origin()
-    with connect(valkey_url, namespace=namespace, ttl=60, patience=5, figures=True) as cache:
+    with recorded(environment_of(kind, request), namespace) as cache:
         with StalenessProbe(cache, {"detail": origin.load}, **ALWAYS) as probe:
             cache.set("detail:7", "old")
             cache.set("list:7", "old")

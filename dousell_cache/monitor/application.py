@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from ..async_cache import AsyncCache
 from ..cache import Cache
 from ..errors import ConfigurationError
-from ..histogram import OVERFLOW, quantile
+from ..histogram import OVERFLOW
 from ..keys import Names
 from ..measure.stats import Interval, zero_events
 from ..recording import SLICE_MINUTES, hour
@@ -93,8 +93,8 @@ def application_figures(counts: Mapping[str, EnvironmentCounts]) -> list[Applica
     """Return a row for all families of each environment, then one for each family, the most read first."""
     rows = []
     for environment, found in sorted(counts.items()):
-        if any(family.slices for family in found.families.values()):
-            rows.append(_row(environment, ALL, found.together()))
+        whole = _row(environment, ALL, found.together())
+        rows += [whole] if whole.reads else []
         families = [_row(environment, name, family) for name, family in found.families.items()]
         rows += sorted((row for row in families if row.reads), key=lambda row: (-row.reads, row.family))
     return rows
@@ -170,7 +170,8 @@ _COMPARED = ("probe.same", "probe.stale")
 
 
 def _staleness(environment: str, name: str, family: FamilyCounts) -> Staleness:
-    checked, ages = sum(family.counts[verdict] for verdict in _COMPARED), family.ages
+    checked = sum(family.counts[verdict] for verdict in _COMPARED)
+    p50, p95 = clustered_quantiles(list(family.ages.values()), 50, 95)  # recorded as a thousandth: these are seconds
     share = clustered_share(family.parts("probe.stale", _COMPARED)) if checked else Interval(0.0)
     if checked and not family.counts["probe.stale"]:
         share = zero_events(checked)
@@ -179,8 +180,8 @@ def _staleness(environment: str, name: str, family: FamilyCounts) -> Staleness:
         name,
         checked,
         share,
-        age_p50_s=quantile(ages, 50) * 1000 if ages else None,
-        age_p95_s=quantile(ages, 95) * 1000 if ages else None,
+        age_p50_s=p50,
+        age_p95_s=p95,
         unknown=family.counts["probe.unknown"],
     )
 

@@ -36,7 +36,7 @@ class FamilyCounts:
     slices: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     loads: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    ages: Counter[int] = field(default_factory=Counter)
+    ages: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
 
     def parts(self, meant: str, among: tuple[str, ...]) -> list[Part]:
         """Return, for each slice, how many counts are meant among how many."""
@@ -45,10 +45,9 @@ class FamilyCounts:
     def add(self, other: "FamilyCounts") -> None:
         """Add another family's counts."""
         merge(self.counts, other.counts)
-        merge(self.ages, other.ages)
         for when, figures in other.slices.items():
             merge(self.slices[when], figures)
-        for mine, theirs in ((self.answers, other.answers), (self.loads, other.loads)):
+        for mine, theirs in ((self.answers, other.answers), (self.loads, other.loads), (self.ages, other.ages)):
             for when, times in theirs.items():
                 merge(mine[when], times)
 
@@ -120,7 +119,7 @@ def _told(hours: Hours) -> Iterator[tuple[str, Field, int]]:
 def _count(family: FamilyCounts, hour: str, told: Field, count: int) -> None:
     figure, kind, place = told.figure, told.figure[:1], told.figure[1:]
     if figure.startswith("age"):
-        merge(family.ages, {int(figure[3:]): count})
+        family.ages[f"{hour}:{told.minute}"][int(figure[3:])] = count
     elif kind in "tl" and place.isdecimal():
         times = family.answers if kind == "t" else family.loads
         times[hour][int(place)] = count  # a field is there once

@@ -246,9 +246,9 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
             ``monitor``).
         server: what the server counted.
         unexplained: lookups that nobody of us made (negative: that the server did not count).
-        points: the server's hit rate less the expected one, in percentage points; None without lookups on both sides.
-        settled: whether the window is long enough, five minutes, for flushes on their way not to matter.
-        cause: the likely reason, in a sentence, where it is settled and more than :data:`MOST_POINTS`; "" otherwise.
+        points: the server's hit rate less the expected one, in percentage points; None without lookups on both sides,
+            and below five minutes, when flushes on their way still matter.
+        cause: the likely reason, in a sentence, where it is more than :data:`MOST_POINTS`; "" otherwise.
         gaps: as in :class:`ServerDelta`.
     """
 
@@ -259,14 +259,13 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     server: Lookups
     unexplained: int
     points: float | None
-    settled: bool = True
     cause: str = ""
     gaps: tuple[str, ...] = ()
 
     @property
     def explained(self) -> bool:
         """Tell whether the two agree within :data:`MOST_POINTS`, or it is too early to say."""
-        return not self.settled or self.points is None or abs(self.points) <= MOST_POINTS
+        return self.points is None or abs(self.points) <= MOST_POINTS
 
 
 MOST_POINTS = 2.0
@@ -281,7 +280,8 @@ class Staleness(msgspec.Struct, frozen=True):
         family: the family; "" for all together.
         checked: hits that were compared.
         stale: the share of them that differed from the origin, with its interval.
-        age_p50_s: how old the entries that differed were, in seconds; None if none did or no age is known.
+        age_p50_s: how old the entries that differed were, in seconds, its interval by clusters of two minutes; None if
+            none did or no age is known.
         age_p95_s: of the oldest twentieth.
         unknown: hits that could not be compared: the origin failed, or the value kept changing.
     """
@@ -290,8 +290,8 @@ class Staleness(msgspec.Struct, frozen=True):
     family: str
     checked: int
     stale: Interval
-    age_p50_s: float | None = None
-    age_p95_s: float | None = None
+    age_p50_s: Interval | None = None
+    age_p95_s: Interval | None = None
     unknown: int = 0
 
 

@@ -41,7 +41,7 @@ def reconcile(server: ServerDelta, moved: Mapping[str, int], own: Lookups) -> Re
     whole = sum(expected.values(), Lookups())
     counted = Lookups(round(server.counters["keyspace_hits"]), round(server.counters["keyspace_misses"]))
     points = None
-    if counted.rate is not None and whole.rate is not None:
+    if server.seconds >= SETTLED_SECONDS and counted.rate is not None and whole.rate is not None:
         points = (counted.rate - whole.rate) * 100
     return Reconciliation(
         seconds=server.seconds,
@@ -52,13 +52,12 @@ def reconcile(server: ServerDelta, moved: Mapping[str, int], own: Lookups) -> Re
         unexplained=counted.total - whole.total,
         points=points,
         cause=_cause(server, counted, whole, points),
-        settled=server.seconds >= SETTLED_SECONDS,
         gaps=server.gaps,
     )
 
 
 def _cause(server: ServerDelta, counted: Lookups, expected: Lookups, points: float | None) -> str:
-    if points is None or abs(points) <= MOST_POINTS or server.seconds < SETTLED_SECONDS:
+    if points is None or abs(points) <= MOST_POINTS:
         return ""
     unexplained = counted.total - expected.total
     if server.gaps:

@@ -151,7 +151,7 @@ def _words(sample: Sample) -> Iterator[Text]:
             yield Text(f"✗ {row.environment}: taken for dead {row.breaker_opened} times{spent}", "red")
     for found in sample.staleness:
         if found.family == ALL:
-            age = f", P95 age {_duration(found.age_p95_s)}" if found.age_p95_s is not None else ""
+            age = f", P95 age {_duration(found.age_p95_s.value)}" if found.age_p95_s else ""
             told = f"{found.environment}: {_figure(found.stale, '%')} of {found.checked} hits compared were stale{age}"
             yield Text(told, "red" if found.stale.value else "")
     if sample.reconciliation:
@@ -163,7 +163,7 @@ def _words(sample: Sample) -> Iterator[Text]:
 
 
 def _reconciled(found: Reconciliation) -> Text:
-    if found.points is None or not found.settled:
+    if found.points is None:
         return Text("the server's count is compared once there are five minutes to compare", "dim")
     if found.explained:
         told = f"✓ the server's count is explained: {found.points:+.1f} points, {found.unexplained:+,} lookups"
