@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from types import ModuleType, UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import dousell_cache
 
-from .docstrings import shown
+from .docstrings import parsed, shown
 
 PACKAGE = dousell_cache.__name__
 INDEX = """\
@@ -111,10 +111,26 @@ def _module(module: ModuleType) -> list[str]:
 def _name(level: str, name: str, value: Any) -> list[str]:
     if inspect.isclass(value):
         return [f"{level} `{name}`", *_class(level, name, value)]
-    if callable(value):
+    if inspect.isroutine(value):
         return [f"{level} `{name}`", signature(value, name), shown(value.__doc__)]
-    kind = type(value).__name__
-    return [f"{level} `{name}`", f"A constant: `{kind}`."]
+    return [f"{level} `{name}`", _other(value)]
+
+
+def _other(value: Any) -> str:
+    """Say what a name stands for that is no class and no function: a closed set, a kind of function, a constant."""
+    members = get_args(value)
+    if get_origin(value) is Literal:
+        return f"One of {', '.join(f'`{member!r}`' for member in members)}."
+    if get_origin(value) in (Union, UnionType):
+        return f"One of {', '.join(f'`{member.__name__}`' for member in members)}."
+    if members:
+        return "The type of a function, for annotations."
+    if isinstance(value, (bool, int, float, str)):
+        return f"The constant `{value!r}`."
+    sentence = parsed(type(value).__doc__).text.partition("\n\n")[0]
+    return f"A constant, a `{type(value).__name__}`" + (
+        f": {sentence}" if type(value).__module__ != "builtins" else "."
+    )
 
 
 def _class(level: str, name: str, value: type) -> list[str]:

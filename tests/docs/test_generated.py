@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from docs.generate import arrows, states
+from docs.generate import arrows, docstrings, states
 from docs.generate.__main__ import made
 
 from .pages import DOCS, PAGES, ROOT
@@ -58,3 +58,30 @@ def test_an_arrow_that_a_longer_way_replaces_is_left_out() -> None:
     assert arrows.direct({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
     with pytest.raises(ValueError, match="circle: a → b → a"):
         arrows.rows({"a": {"b"}, "b": {"a"}})
+
+
+def test_a_docstring_becomes_markdown() -> None:
+    """Sections become lists, continued lines are joined, roles and doubled backticks become code."""
+    written = """Do it.
+
+    Args:
+        first: what it is, and
+            more of it.
+        second, third: ``x``, see :func:`~module.name`.
+
+    Raises:
+        ValueError: it makes no sense.
+    """
+    assert docstrings.shown(written).splitlines() == [
+        "Do it.",
+        "",
+        "*Args*",
+        "",
+        "- `first`: what it is, and more of it.",
+        "- `second, third`: `x`, see `module.name`.",
+        "",
+        "*Raises*",
+        "",
+        "- `ValueError`: it makes no sense.",
+    ]
+    assert docstrings.described(written)["third"] == "`x`, see `module.name`."
