@@ -10,7 +10,7 @@ import hmac
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -177,7 +177,7 @@ class Click:
 
 
 @private.post("/leases/{lease_id}/payments")
-async def pay(lease_id: int, click: Click, site: Here, response: Response) -> dict[str, Any]:
+async def pay(lease_id: int, click: Click, site: Here, response: Response) -> dict[str, str]:
     """Pay a month's rent, once."""
     rent = Rent(lease_id, click.month, click.amount_xof, click.channel, click.key)
     receipt = await pay_rent(site.cache, site.ledger, site.provider, rent)
@@ -196,7 +196,7 @@ class Wish:
 
 
 @private.post("/properties/{property_id}/visits")
-async def book(property_id: int, wish: Wish, site: Here, response: Response) -> dict[str, Any]:
+async def book(property_id: int, wish: Wish, site: Here, response: Response) -> dict[str, str]:
     """Book a visit, once."""
     if wish.starts_at.tzinfo is None or wish.minutes < 1:
         raise HTTPException(422, "starts_at needs its zone, and minutes must be 1 or more")
@@ -205,7 +205,7 @@ async def book(property_id: int, wish: Wish, site: Here, response: Response) -> 
     visit = Visit(property_id, wish.visitor_id, wish.visitor_label, slot)
     booking = await book_visit(site.cache, site.ledger, visit)
     response.status_code = VISIT_CODES[booking.status]
-    return asdict(booking) | {"message": booking.message}
+    return {"status": booking.status, "message": booking.message}
 
 
 app.include_router(private)

@@ -120,8 +120,8 @@ class Load:
             self.old.append(shown)
 
     async def more(self, requests: int) -> None:
-        """Wait until so many more requests were answered, and one change more."""
-        answered, changes = self.answered + requests, self._changes() + 1
+        """Wait until so many more requests were answered, and two changes more: the second began after the call."""
+        answered, changes = self.answered + requests, self._changes() + 2
         while self.answered < answered or self._changes() < changes:
             await asyncio.sleep(0.01)
 
