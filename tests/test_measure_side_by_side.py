@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from dousell_cache.dousell.site import open_site
-from dousell_cache.errors import MeasurementFailed
+from dousell_cache.errors import ConfigurationError, MeasurementFailed
 from dousell_cache.local.process import free_ports
-from dousell_cache.measure import Result, SideBySide, SidePlan, measure_side_by_side, side_by_side, sides
+from dousell_cache.measure import Progress, Result, SideBySide, SidePlan, measure_side_by_side, side_by_side, sides
 from dousell_cache.measure.sides import WITHDRAWN, sum_of
 from dousell_cache.measure.usage import Usage
 
@@ -45,12 +46,12 @@ def run() -> SideBySide:
     with pytest.MonkeyPatch.context() as patch:
         hurry(patch)
         patch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_ports(1)[0]}")
-        told: list[float] = []
-        measuring = measure_side_by_side(
-            "local, vercel,dedicated", PLAN, progress=lambda _what, share: told.append(share)
-        )
-        found = asyncio.run(measuring)
-    assert told == sorted(told)
+        told: list[Progress] = []
+        found = asyncio.run(measure_side_by_side("local, vercel,dedicated", PLAN, progress=told.append))
+    done = [progress.done for progress in told]
+    requests = sum(len(side.outcomes) + sum(step.requests for step in side.steps) for side in found.sides)
+    assert done == sorted(done)
+    assert told[-1].done == told[-1].scheduled == sum(told[-1].outcomes.values()) == requests + 40
     return found
 
 
@@ -93,6 +94,14 @@ def test_what_is_published_adds_up(run: SideBySide) -> None:
         assert len(samples) == len(run.schedule)
         assert (samples["outcome"] == "hit").sum() == row.outcomes["hit"]
     assert len(run.samples.query("path == 'origin'")) == 40
+
+
+async def test_prices_of_ones_own_are_read_first(tmp_path: Path) -> None:
+    """A price file that makes no sense is a sentence, before anything is measured."""
+    path = tmp_path / "prices.toml"
+    path.write_text("[cache.mine]\nlabel = 3\n", "utf-8")
+    with pytest.raises(ConfigurationError, match=r"prices\.toml: the price file's cache\.mine must have label"):
+        await measure_side_by_side("local", PLAN, prices=str(path))
 
 
 def test_the_cost_rests_on_what_the_server_executed(run: SideBySide) -> None:

@@ -77,3 +77,39 @@ async def show(tally: Tally, watcher: Watcher) -> None:
     while True:
         await asyncio.sleep(_SECONDS)
         watcher(tally.snapshot())
+
+
+class Altogether:
+    """Show several loads, one after the other, as one.
+
+    Args:
+        watcher: shown snapshots of all of them together; None: nobody is.
+        scheduled: how many requests they may be in all.
+    """
+
+    def __init__(self, watcher: Watcher | None, scheduled: int) -> None:
+        self._watcher = watcher
+        self._scheduled = scheduled
+        self._ended: Counter[str] = Counter()
+        self._last = Progress(0, 0, None, None, {})
+
+    def part(self) -> Watcher | None:
+        """Return the watcher of the next load."""
+        self._ended.update(self._last.outcomes)
+        self._last = Progress(0, 0, None, None, {})
+        return self._watcher and self._show
+
+    def end(self) -> None:
+        """Show that nothing more is to come, though fewer requests were made than might have been."""
+        self._ended.update(self._last.outcomes)
+        self._last = Progress(0, 0, None, self._last.p95_ms, {})
+        self._scheduled = self._ended.total()
+        self._show(self._last)
+
+    def _show(self, part: Progress) -> None:
+        self._last = part
+        outcomes = self._ended + Counter(part.outcomes)
+        done = outcomes.total()
+        hit_rate = outcomes["hit"] / done if done else None
+        if self._watcher:
+            self._watcher(Progress(done, max(done, self._scheduled), hit_rate, part.p95_ms, dict(outcomes)))

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from .load import LoadResult, run_open_loop
+from .progress import Watcher
 from .stats import Interval
 from .workload import Schedule
 
@@ -81,7 +82,19 @@ def hopeless(steps: Sequence[Step]) -> bool:
     return bool(times) and times[-1] > _HOPELESS * min(times)
 
 
-async def step(rate: float, seconds: float, operation: Callable[[int], Awaitable[str]], *, seed: int) -> Step:
+def requests_of(rate: float, seconds: float) -> int:
+    """Return how many requests a step has: those of its time, but at least 120, for its P95 to have an interval."""
+    return max(_FEWEST, round(rate * seconds))
+
+
+async def step(
+    rate: float,
+    seconds: float,
+    operation: Callable[[int], Awaitable[str]],
+    *,
+    seed: int,
+    progress: Watcher | None = None,
+) -> Step:
     """Offer one rate.
 
     Args:
@@ -89,9 +102,10 @@ async def step(rate: float, seconds: float, operation: Callable[[int], Awaitable
         seconds: how long, but at least for 120 requests.
         operation: as for :func:`.load.run_open_loop`.
         seed: of the arrivals.
+        progress: shown how far it is.
     """
-    requests = max(_FEWEST, round(rate * seconds))
-    return summed_up(rate, await run_open_loop(Schedule.poisson(rate, seed=seed, requests=requests), operation))
+    schedule = Schedule.poisson(rate, seed=seed, requests=requests_of(rate, seconds))
+    return summed_up(rate, await run_open_loop(schedule, operation, progress=progress))
 
 
 def summed_up(rate: float, load: LoadResult) -> Step:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,12 @@ from ..environments import Environment
 from ..errors import MeasurementFailed
 from ..transport.connect import Place as Nowhere
 from ..transport.nowhere import AsyncNowhere
+from .cost import PRICES, prices_from
 from .load import LoadResult, run_open_loop
 from .outcomes import outcomes
 from .place import survey
-from .rates import hopeless, step
+from .progress import Altogether, Watcher
+from .rates import hopeless, requests_of, step
 from .result import utc_now
 from .sides import WITHDRAWN, Side, SideBySide, SidePlan
 from .site_mix import site_pages
@@ -35,33 +38,36 @@ _WARM = 40  # pages that the sweep reads, all of them kept: it asks how fast hit
 
 
 async def measure_side_by_side(
-    environments: str, plan: SidePlan, *, progress: Callable[[str, float], None] | None = None
+    environments: str, plan: SidePlan, *, prices: str = "", progress: Watcher | None = None
 ) -> SideBySide:
     """Read Dousell's pages in several environments, the same at the same times in each.
 
     Args:
         environments: their names, separated by commas; one that cannot be reached is skipped, and said to be.
         plan: what to ask for.
-        progress: told what is being done, and which share of all is done.
+        prices: a file of prices that goes over the usual ones, see :func:`.cost.load_prices`; default none.
+        progress: shown how far it is, the sweep over rates included.
 
     Raises:
         ValueError: a name is given twice, or the origin has too few properties.
+        ConfigurationError: the prices cannot be read, or make no sense.
         MeasurementFailed: none could be reached, or reads of the origin alone failed.
     """
     started, clock = utc_now(), time.monotonic()
+    paid = prices_from(Path(prices)) if prices else PRICES
     async with _opened(_names(environments)) as (sites, skipped):
-        tell = progress or (lambda _what, _share: None)
         inventory = await sites[0].pages.inventory(plan.properties, max(1, plan.properties // 10))
         _check(inventory, plan)
         pages = site_pages(inventory, sites[0].as_of.date() if sites[0].as_of else date.fromisoformat(started[:10]))
         schedule = plan.schedule(pages)
         keys = np.array(list(schedule.keys or ()))
         sides = [Side(site, (await survey(site.environment)).until_now(), keys) for site in sites]
-        tell("the origin alone", 0.0)
-        origin = await _origin_alone(sites[0], keys, plan)
-        await _in_turns(sides, schedule, tell)
-        await _sweep(sides, plan, tell)
-    return SideBySide(plan, pages, schedule, started, time.monotonic() - clock, origin, sides, skipped)
+        bar = Altogether(progress, len(plan.origin_schedule) + len(sides) * (len(schedule) + _sweep_requests(plan)))
+        origin = await _origin_alone(sites[0], keys, plan, bar)
+        await _in_turns(sides, schedule, bar)
+        await _sweep(sides, plan, bar)
+        bar.end()
+    return SideBySide(plan, pages, schedule, started, time.monotonic() - clock, origin, sides, skipped, paid)
 
 
 def _names(environments: str) -> list[str]:
@@ -91,7 +97,7 @@ def _check(inventory: Inventory, plan: SidePlan) -> None:
         raise ValueError(message)
 
 
-async def _origin_alone(site: Site, keys: NDArray[np.str_], plan: SidePlan) -> LoadResult:
+async def _origin_alone(site: Site, keys: NDArray[np.str_], plan: SidePlan, bar: Altogether) -> LoadResult:
     """Read pages past every cache, each read by itself: what it would be like without one."""
 
     async def read(index: int) -> str:
@@ -100,26 +106,25 @@ async def _origin_alone(site: Site, keys: NDArray[np.str_], plan: SidePlan) -> L
             await Pages(cacheless, site.origin, site.ledger, site.as_of).read(str(keys[index % len(keys)]))
         return "origin"
 
-    load = await run_open_loop(plan.origin_schedule, read)
+    load = await run_open_loop(plan.origin_schedule, read, progress=bar.part())
     if load.errors:
         message = f"{load.counts['error']} of {len(load.outcomes)} reads of the origin failed, {load.errors[0]}"
         raise MeasurementFailed(message)
     return load
 
 
-async def _in_turns(sides: list[Side], schedule: Schedule, tell: Callable[[str, float], None]) -> None:
+async def _in_turns(sides: list[Side], schedule: Schedule, bar: Altogether) -> None:
     """Give each side the first half of the schedule, then, in the opposite order, the second."""
     middle = len(schedule) // 2
     halves = (slice(0, middle), slice(middle, len(schedule)))
-    turns = [(side, half) for half, order in zip(halves, (sides, sides[::-1]), strict=True) for side in order]
-    for number, (side, half) in enumerate(turns):
-        tell(f"the page mix in {side.name}", 0.05 + 0.65 * number / len(turns))
-        meter = await Meter(side.site).start()
-        side.loads.append(await _half(side, schedule, half))
-        side.usages.append(await meter.usage())
+    for half, order in zip(halves, (sides, sides[::-1]), strict=True):
+        for side in order:
+            meter = await Meter(side.site).start()
+            side.loads.append(await _half(side, schedule, half, bar.part()))
+            side.usages.append(await meter.usage())
 
 
-async def _half(side: Side, schedule: Schedule, half: slice) -> LoadResult:
+async def _half(side: Side, schedule: Schedule, half: slice, progress: Watcher | None) -> LoadResult:
     pages, keys = side.site.pages, side.keys[half]
     withdrawals = np.zeros(len(keys), bool) if schedule.operations is None else schedule.operations[half] == INVALIDATE
     with outcomes(side.site.cache) as outcome:
@@ -132,21 +137,26 @@ async def _half(side: Side, schedule: Schedule, half: slice) -> LoadResult:
             await pages.read(key)
             return outcome()
 
-        return await run_open_loop(Schedule(schedule.times[half] - schedule.times[half.start]), request)
+        part = Schedule(schedule.times[half] - schedule.times[half.start])
+        return await run_open_loop(part, request, progress=progress)
 
 
-async def _sweep(sides: list[Side], plan: SidePlan, tell: Callable[[str, float], None]) -> None:
+def _sweep_requests(plan: SidePlan) -> int:
+    return sum(requests_of(rate, _STEP_SECONDS[plan.profile]) for rate in _RATES[plan.profile])
+
+
+async def _sweep(sides: list[Side], plan: SidePlan, bar: Altogether) -> None:
     """Offer each side ever more reads of pages that are kept there, until it answers slowly."""
-    rates = _RATES[plan.profile]
     warm = {side.name: await _warmed(side) for side in sides}
-    for number, rate in enumerate(rates):
-        tell(f"{rate} hits a second", 0.7 + 0.3 * number / len(rates))
+    seconds = _STEP_SECONDS[plan.profile]
+    for number, rate in enumerate(_RATES[plan.profile]):
         for side in sides[:: -1 if number % 2 else 1]:
             if hopeless(side.steps):
                 continue
             with outcomes(side.site.cache) as outcome:
                 reader = _reader(side, warm[side.name], outcome)
-                side.steps.append(await step(rate, _STEP_SECONDS[plan.profile], reader, seed=plan.seed + number))
+                done = await step(rate, seconds, reader, seed=plan.seed + number, progress=bar.part())
+            side.steps.append(done)
 
 
 async def _warmed(side: Side) -> list[str]:

@@ -114,6 +114,7 @@ _ENVIRONMENTS = Parameter("environments", "str", "local,vercel", "which environm
 _PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
 _OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
 _SCHEDULER = "a Dask scheduler's address such as tcp://10.0.0.5:8786, whose workers they are; empty: none"
+_PRICES = "a file of prices over the usual ones, see docs/reference/cost.md; empty: the usual ones"
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -151,6 +152,7 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
                 1,
                 1_000_000_000_000,
             ),
+            Parameter("prices", "str", "", _PRICES),
             Parameter("seed", "int", 1, "of arrivals, pages and changes", 0, 2**32 - 1),
             _PROFILE,
         ),
