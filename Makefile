@@ -15,7 +15,7 @@ OUT     = reports
 ARGS    =
 
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
-TYPED     = dousell_cache tests $(wildcard benchmarks examples/*.py)
+TYPED     = dousell_cache tests $(wildcard benchmarks docs/generate examples)
 
 # Wheels of every package exist for these (test_packaging.py checks it), the embedded PostgreSQL among them.
 PYTHONS     = 3.14 3.13 3.12 3.11
@@ -38,7 +38,7 @@ no-venv   = echo "$$python cannot make a virtual environment: on Debian and Ubun
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test chaos kills browser bench lint lab format lock clean $(if $(HEALTHY),,.venv/.ready)
+.PHONY: help setup report test chaos kills browser bench lint lab format docs release lock clean $(if $(HEALTHY),,.venv/.ready)
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile \
@@ -95,6 +95,21 @@ format: setup ## rewrite the code in the house format, empty the notebooks of ou
 	@.venv/bin/ruff check --fix-only .
 	@.venv/bin/ruff format .
 	@$(if $(NOTEBOOKS),.venv/bin/nbstripout --keep-id $(NOTEBOOKS),:)
+
+docs: setup ## write the pages and pictures that are made from the code anew
+	@.venv/bin/python -m docs.generate
+
+# What is handed out is what was tried: the wheel, with the suite, in an environment that holds nothing else.
+release: setup ## build dist/, check it, and try the wheel in an empty environment: see CONTRIBUTING.md
+	@rm -rf dist build/release
+	@.venv/bin/python -m hatchling build -d dist
+	@.venv/bin/twine check --strict dist/*
+	@.venv/bin/python -m venv build/release
+	@echo '→ pip installs the wheel into build/release'
+	@build/release/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$$(ls dist/*.whl)[lab]"
+	@cp examples/first_steps.py build/release
+	@cd build/release && bin/python first_steps.py && bin/dousell-cache check
+	@echo '→ dist/ is ready'
 
 lock: ## write uv.lock and constraints.txt anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@test -n "$(UV)" || { echo 'make lock needs uv: see https://docs.astral.sh/uv/getting-started/installation/' >&2; exit 1; }

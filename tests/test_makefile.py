@@ -61,6 +61,8 @@ def test_make_alone_lists_every_target(clone: Path) -> None:
         "lint",
         "lab",
         "format",
+        "docs",
+        "release",
         "lock",
         "clean",
     }

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "docs" / "reference" / "cache.md"
-CHECK = ROOT / "docs" / "reference" / "check.md"
-MEASURING = [ROOT / "docs" / "reference" / f"{name}.md" for name in ("compare", "cost", "kpis", "pages", "load")]
-MONITOR = ROOT / "docs" / "reference" / "monitor.md"
-PAGES = [ROOT / "README.md", REFERENCE, CHECK, *MEASURING, MONITOR, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference" / "cache.md"
+CHECK = DOCS / "reference" / "check.md"
+MONITOR = DOCS / "reference" / "monitor.md"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "README.fr.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(DOCS.rglob("*.md")),
+]
+"""Every page."""
 
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Snippet(NamedTuple):
-    """A piece of Python on a page.
+    """A piece of code on a page.
 
     Args:
         line: where its code begins, counted from 1.
@@ -29,25 +33,42 @@ class Snippet(NamedTuple):
     output: str | None
 
 
-def snippets(page: Path) -> list[Snippet]:
-    """Return a page's ```python blocks; the ```text output block that follows one is what it prints.
+def snippets(page: Path, language: str = "python") -> list[Snippet]:
+    """Return a page's blocks in a language; the ```text output block that follows one is what it prints.
 
-    What cannot run here is fenced as ```python no-run, and left out.
+    What cannot run here is fenced as ```python no-run, and left out. Shell blocks that run here are ```sh run.
     """
     text = page.read_text()
     fences = list(_FENCE.finditer(text))
     found = []
-    for fence, following in zip(fences, [*fences[1:], None], strict=True):
-        if fence["info"] == "python":
+    for fence, following in itertools.zip_longest(fences, fences[1:]):
+        if fence["info"] == language:
             told = following["body"] if following and following["info"] == "text output" else None
             found.append(Snippet(text.count("\n", 0, fence.start("body")) + 1, fence["body"], told))
     return found
 
 
-def table(page: Path, heading: str) -> list[list[str]]:
-    """Return the rows of the first table under a heading, without its head."""
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return _FENCE.sub("", page.read_text())
+
+
+def shell_lines(page: Path) -> list[str]:
+    """Return each command that a page's shell blocks show, continued lines joined, comments and output left out."""
+    lines = []
+    for language in ("sh", "sh run", "console"):
+        for piece in snippets(page, language):
+            joined = piece.code.replace("\\\n", " ").splitlines()
+            lines += [line.removeprefix("$ ") for line in joined if language != "console" or line.startswith("$ ")]
+    return [line for line in (line.partition(" #")[0].strip() for line in lines) if line and not line.startswith("#")]
+
+
+def table(page: Path, heading: str, number: int = 0) -> list[list[str]]:
+    """Return the rows of a table under a heading, the first unless told, without its head."""
     section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    lines = itertools.dropwhile(lambda line: not line.startswith("|"), section.splitlines())
-    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines))
-    assert rows, f"{page.name} has no table under {heading!r}"
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+    tables = [
+        list(rows) for is_row, rows in itertools.groupby(section.splitlines(), lambda line: line[:1] == "|") if is_row
+    ]
+    assert number < len(tables), f"{page.name} has no such table under {heading!r}"
+    rows = [re.split(r"(?<!\\)\|", row.strip("|")) for row in tables[number][2:]]
+    return [[cell.strip().replace("\\|", "|") for cell in row] for row in rows]

@@ -1,6 +1,9 @@
-"""Every example of the README, the reference of cache, check and load, and the how-to pages runs as it says."""
+"""Every example of every page runs, in Python and in the shell, and prints what the page says."""
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,11 @@ if TYPE_CHECKING:
     from ..conftest import FreeValkey
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def _with(language: str) -> list[Path]:
+    return [page for page in PAGES if snippets(page, language)]
+
+
+@pytest.mark.parametrize("page", _with("python"), ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_runs_from_top_to_bottom(
     page: Path,
     free_valkey: "FreeValkey",
@@ -29,10 +36,9 @@ def test_a_page_runs_from_top_to_bottom(
     monkeypatch.setattr("dousell_cache.connecting.PATIENCE_SECONDS", 2.5)
     logging.getLogger("dousell_cache").setLevel(logging.CRITICAL)  # a page that kills its cache is meant to
     names: dict[str, Any] = {"__name__": "__main__"}
-    pieces = snippets(page)
-    assert pieces, "a page with no example that runs"
+    monkeypatch.syspath_prepend(str(ROOT))  # pages of the benchmarks import them
     try:
-        for piece in pieces:
+        for piece in snippets(page):
             # Blank lines before it: a traceback then names the page's own line.
             exec(compile("\n" * (piece.line - 1) + piece.code, str(page), "exec", dont_inherit=True), names)  # noqa: S102
             printed = capsys.readouterr().out
@@ -42,9 +48,16 @@ def test_a_page_runs_from_top_to_bottom(
         logging.getLogger("dousell_cache").setLevel(logging.NOTSET)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """Each link to a file of the repository, from these pages, finds it."""
-    targets = [part.partition(")")[0] for part in page.read_text().split("](")[1:]]
-    files = [target.partition("#")[0] for target in targets if not target.startswith("http")]
-    assert [target for target in files if target and not (page.parent / target).exists()] == []
+@pytest.mark.parametrize("page", _with("sh run"), ids=lambda page: str(page.relative_to(ROOT)))
+def test_shell_lines_run(page: Path, free_valkey: "FreeValkey", tmp_path: Path) -> None:
+    """The page's shell blocks, in one shell and in order, fail nowhere and print what the page shows."""
+    path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    variables = {**os.environ, "PATH": path, "REDIS_URL": free_valkey.url, "HOME": str(tmp_path)}
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    for piece in snippets(page, "sh run"):
+        command = ["bash", "-euo", "pipefail", "-c", piece.code]
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{page.name}, line {piece.line}: {done.stdout}{done.stderr}"
+        if piece.output is not None:
+            assert done.stdout == piece.output, f"{page.name}, line {piece.line}"
