@@ -142,11 +142,13 @@ def _is_parquet(path: Path) -> bool:
 def write_samples(sources: list[Path], target: Path) -> None:
     """Write several notebooks' raw measurements as one Parquet file; none when there are none.
 
-    Columns that only some of them have are empty for the others.
+    Columns that only some of them have are empty for the others. What pandas notes beside the columns is left out: a
+    frame's attributes may hold anything, such as the address that its figures came from.
     """
     if sources:
         tables = [pq.read_table(path) for path in sources]
-        pq.write_table(pa.concat_tables(tables, promote_options="permissive"), target, compression="zstd")
+        whole = pa.concat_tables(tables, promote_options="permissive").replace_schema_metadata()
+        pq.write_table(whole, target, compression="zstd")
 
 
 def keep_notebooks(

@@ -18,7 +18,7 @@ from .folder import RunFolder, writing
 from .journal import Journal
 from .parameters import Value
 from .record import EXIT_CODES, TOGETHER, EnvironmentRecord, Results, Run, encode, run_verdict
-from .redact import redactor
+from .redact import redacted, redactor
 from .spec import Progress, Spec, Task, write_atomically
 from .stopping import Stop, stop_requests
 from .supervise import WORKER, watch
@@ -153,7 +153,7 @@ def run(
                 way = _Measuring(request, folder, journal, stop, observe, worker, Path(scratch).resolve())
                 records = way.records()
                 way.keep_samples()
-            results = _results(request, folder.id, journal.status.started, records, stop)
+            results = redacted(_results(request, folder.id, journal.status.started, records, stop), redactor())
             write_atomically(folder.path / "results.json", encode(results))
             write_atomically(folder.path / "index.html", page.render(results, folder.path).encode())
             journal.end("interrupted" if stop.signum else "finished", results.exit_code)
@@ -245,7 +245,7 @@ def _results(request: Request, run_id: str, started: str, records: dict[str, Env
         profile=request.profile,
         notebooks=[notebook.name for notebook in request.notebooks],
         parameters=request.parameters,
-        command=redactor()(request.command),
+        command=request.command,
         host=this_host(),
         commit=commit(),
     )
