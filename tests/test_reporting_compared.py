@@ -11,7 +11,7 @@ import pytest
 from dousell_cache.measure.abba import FalseAlarms
 from dousell_cache.measure.compare import compare_results
 from dousell_cache.measure.history import against_history
-from dousell_cache.measure.kpis import KPIS
+from dousell_cache.measure.kpis import KPIS, judge_all
 from dousell_cache.measure.result import Result
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import schemas
@@ -22,11 +22,12 @@ from dousell_cache.reporting.compared import (
     document,
     effect,
     history_table,
+    left_out,
     remarks,
     sentence,
 )
 
-from .comparisons import FIGURES, result, slower
+from .comparisons import FIGURES, OTHER, result, slower
 
 
 def compared(b: Result) -> CompareDocument:
@@ -81,6 +82,21 @@ def test_a_history_has_a_table_too() -> None:
     few = against_history(slower(3), earlier[:2], targets=KPIS.keys())
     assert history_table(few).rows[0][2:] == ("unknown", "2", "–", "? too few earlier runs")
     assert document("history", histories=[few]).exit_code == 5
+
+
+def test_a_history_says_what_it_does_without() -> None:
+    """Earlier runs that are left out are counted by their reason; a figure that nobody can judge says why."""
+    doubt = judge_all(FIGURES, KPIS, untrusted="the generator was late")
+    earlier = [
+        ("late", result(started="2026-10-01", verdicts=doubt)),
+        ("elsewhere", result(started="2026-10-02", host=OTHER)),
+    ]
+    found = against_history(result(verdicts=doubt), earlier, targets=KPIS.keys())
+    assert left_out(found) == [
+        "mind: 1 earlier runs were not like it, and are left out",
+        "mind: 1 earlier runs were in doubt about their own figures, and are left out",
+    ]
+    assert history_table(found).rows[0][-1] == "? cannot say (the generator was late)"
 
 
 def test_what_is_emulated_and_what_differs_is_said_beside_it() -> None:

@@ -153,14 +153,19 @@ def compare_results(
     if strangers and not across_hosts:
         message = f"{names[0]} and {names[1]} were measured on different machines: {strangers}; --across-hosts insists"
         raise DifferentHosts(message)
-    doubts = {v.kpi.name: v.doubt for result in (a, b) for v in result.verdicts if v.doubt}
+    doubted = {**doubts(a), **doubts(b)}
     return Comparison(
         a=side(a, names[0]),
         b=side(b, names[1]),
-        figures=judged([_compared(name, a, b, name in targets, doubts.get(name)) for name in _common(a, b)]),
+        figures=judged([_compared(name, a, b, name in targets, doubted.get(name)) for name in _common(a, b)]),
         ranks=_ranks(samples) if samples else None,
         caveats=[*([f"different machines: {strangers}"] if strangers else []), *caveats(a, b)],
     )
+
+
+def doubts(result: Result) -> dict[str, str]:
+    """Return why a run could not decide about a figure of its own, by figure."""
+    return {verdict.kpi.name: verdict.doubt for verdict in result.verdicts if verdict.doubt}
 
 
 def side(result: Result, name: str) -> Side:

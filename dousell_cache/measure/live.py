@@ -143,20 +143,26 @@ class Live:
         first, second = self._result(self.a), self._result(self.b)
         found = rank_test(self.b.answered_ms, self.a.answered_ms)
         whole = (first.figures, second.figures)
-        doubt = "reads failed" if self.a.failed + self.b.failed else None
-        late = next(filter(None, (self.a.doubt, self.b.doubt)), "")
         return Comparison(
             a=side(first, "A"),
             b=side(second, "B"),
-            figures=compare_pairs(self.a.by_pair, self.b.by_pair, whole, targets=self.targets, doubt=doubt),
+            figures=compare_pairs(self.a.by_pair, self.b.by_pair, whole, targets=self.targets, doubt=self._doubt),
             ranks=Ranked(found.above, found.p),
-            caveats=[*caveats(first, second), *([f"this machine was too busy: {late}"] if late else [])],
+            caveats=caveats(first, second),
         )
 
     @property
     def false_alarms(self) -> FalseAlarms:
         """How often two sides that are the same would be called different: to be asked only where they are."""
         return false_alarms(self.a.by_pair, self.b.by_pair, self.targets)
+
+    @property
+    def _doubt(self) -> str | None:
+        """Why nothing may be concluded; None when nothing speaks against it."""
+        if self.a.failed + self.b.failed:
+            return "reads failed"
+        late = self.a.doubt or self.b.doubt
+        return f"this machine was too busy: {late}" if late else None
 
     def _result(self, party: Party) -> Result:
         return Result(
