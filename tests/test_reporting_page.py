@@ -10,8 +10,9 @@ import pytest
 from dousell_cache.measure.place import Place
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import page, tables
-from dousell_cache.reporting.record import EnvironmentRecord, Results
+from dousell_cache.reporting.record import EnvironmentRecord, Results, run_verdict
 
+from .comparisons import row, together
 from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, measured, save, v4
 
 HOSTILE = '<script src="https://evil.example/x.js"></script>'
@@ -200,3 +201,17 @@ def test_the_notebook_is_on_the_page(tmp_path: Path) -> None:
 def test_the_page_is_small(tmp_path: Path) -> None:
     """Without its notebooks' pictures a page of two environments is well under 100 KB."""
     assert len(page.render(made_up(CASES["pass"][0]), tmp_path)) < 60_000
+
+
+def test_a_comparison_in_doubt_is_no_plain_pass(tmp_path: Path) -> None:
+    """Where a row that was compared is in doubt the head says so, with the environment and why; else nothing of it."""
+    sound, doubted = row("local"), row("vercel", doubt="12 reads failed", failed=12)
+    for rows, verdict in (((sound, doubted), "inconclusive"), ((sound,), "pass")):
+        part = together(*rows)
+        assert part.verdict == verdict
+        results = made_up({"local": measured(GOOD)})
+        results = msgspec.structs.replace(results, together=part, verdict=run_verdict([measured(GOOD), part]))
+        seen = shown(results, tmp_path)
+        in_doubt = verdict == "inconclusive"
+        assert ("What was compared is in doubt" in seen.text) is in_doubt
+        assert ("vercel: 12 reads failed" in seen.text) is in_doubt

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from dousell_cache.measure.stats import Interval
 from dousell_cache.measure.usage import Usage
 from dousell_cache.reporting import side_figures
 from dousell_cache.reporting.figures import Picture
+from dousell_cache.reporting.record import environment_verdict
 from dousell_cache.reporting.side_figures import hit_rates, latency_curves, latency_quantiles, rate_curves, speedups
 from dousell_cache.reporting.side_tables import side_table
 from dousell_cache.transport.connect import Place as Located
@@ -101,4 +103,19 @@ def test_the_table_has_a_column_for_each_environment(run: SideBySide) -> None:
     assert list(table.headers) == ["figure", "local", "vercel"]
     cells = {row[0]: row[1:] for row in table.rows}
     assert cells["P50 response"] == ("1.50 ms (1.50 to 1.50 ms)", "6.00 ms (6.00 to 6.00 ms)")
+    assert cells["In doubt"] == ("no", "no")
     assert cells["Distance"][1] == "a round trip takes at least 3.00 ms (20 pings)"
+
+
+def test_an_environment_in_doubt_is_said_to_be(run: SideBySide) -> None:
+    """A late generator, or else reads that failed, stands in the row that is published and in the table's column."""
+    lost = run.sides[1].loads[0]
+    run.sides[1].loads[0] = replace(lost, outcomes=["timeout", "error", *lost.outcomes[2:]])
+    busy = run.sides[0].loads[1]
+    run.sides[0].loads[1] = replace(busy, lag_ms=np.full(COUNT // 2, 4_000.0))
+    doubts = tuple(row.doubt for row in run.rows)
+    late = "this machine was too busy: requests started up to 4000 ms late (P99), which counts in every figure"
+    assert doubts == (late, "2 reads failed")
+    assert [row.failed for row in run.rows] == [0, 2]
+    assert {row[0]: row[1:] for row in side_table(run).rows}["In doubt"] == doubts
+    assert environment_verdict("ok", [run.result], judges=False) == "inconclusive"

@@ -121,6 +121,23 @@ class Side:
         return dict(zip(names.tolist(), numbers.tolist(), strict=True))
 
     @property
+    def failed(self) -> int:
+        """How many reads failed."""
+        return self.counts.get("error", 0) + self.counts.get("timeout", 0)
+
+    @property
+    def late(self) -> str:
+        """Why one of the halves says more about the generator than about the cache; empty when none does."""
+        return next((load.doubt for load in self.loads if load.doubt), "")
+
+    @property
+    def doubt(self) -> str | None:
+        """Why its figures say less than they seem to; None when nothing speaks against them."""
+        if self.late:
+            return f"this machine was too busy: {self.late}"
+        return f"{self.failed:,} reads failed" if self.failed else None
+
+    @property
     def usage(self) -> Usage:
         """The commands of both halves."""
         return sum_of(self.usages)
@@ -231,11 +248,9 @@ class SideBySide:
         ]
         lines += [f"Skipped: {name}, because {reason}." for name, reason in self.skipped.items()]
         for side in self.sides:
-            doubts = [load.doubt for load in side.loads if load.doubt]
-            lines += [f"In {side.name} this machine was too busy: {doubts[0]}."] if doubts else []
-            failed = side.counts.get("error", 0) + side.counts.get("timeout", 0)
+            lines += [f"In {side.name} this machine was too busy: {side.late}."] if side.late else []
             first = next((error for load in side.loads for error in load.errors), "")
-            lines += [f"In {side.name} {failed:,} reads failed, the first with {first}."] if failed else []
+            lines += [f"In {side.name} {side.failed:,} reads failed, the first with {first}."] if side.failed else []
         lines += [f"Emulated on this machine: {part}." for part in self.emulated]
         return "\n".join(lines)
 
@@ -271,6 +286,8 @@ class SideBySide:
                 steps=side.steps,
                 knee=side.knee,
                 place=side.place,
+                failed=side.failed,
+                doubt=side.doubt,
             )
             for side in self.sides
         ]

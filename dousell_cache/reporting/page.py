@@ -91,6 +91,11 @@ class Section:
         return [step for result in self.results for step in result.steps]
 
     @property
+    def doubts(self) -> list[str]:
+        """Which of the environments that were compared are in doubt, and why."""
+        return [f"{row.environment}: {row.doubt}" for one in self.results for row in one.compared if row.doubt]
+
+    @property
     def cache(self) -> str:
         """Where the cache is, as the notebooks found it."""
         return next((result.cache for result in reversed(list(self.results))), "")
@@ -174,6 +179,8 @@ def headline(results: Results, sections: list[Section]) -> str:
         case "fail":
             return f"{missed} of {len(verdicts)} targets missed" if missed else "The connection test failed"
         case "inconclusive":
+            if results.together and results.together.verdict == "inconclusive":
+                return "What was compared is in doubt"
             return "Too few measurements to say" if verdicts else "Nothing was judged"
         case "unreachable":
             gone = [name for name, record in results.environments.items() if record.verdict == "unreachable"]
