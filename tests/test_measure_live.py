@@ -106,7 +106,7 @@ def test_the_two_sides_are_told_apart(both: tuple[Asked, Live]) -> None:
     assert any("Upstash" in part for part in comparison.b.emulated)
     assert not any("Upstash" in part for part in comparison.a.emulated)
     assert comparison.ranks is not None
-    assert comparison.caveats == []
+    assert any("other parts are emulated in A than in B" in caveat for caveat in comparison.caveats)
 
 
 def test_a_late_generator_leaves_it_open(both: tuple[Asked, Live]) -> None:
@@ -114,7 +114,7 @@ def test_a_late_generator_leaves_it_open(both: tuple[Asked, Live]) -> None:
     comparison = lagging(both[1], 10_000.0).comparison
     told = {(one.word, one.note.partition(" up to")[0], one.p) for one in comparison.figures}
     assert told == {("cannot say", "this machine was too busy: requests started", None)}
-    assert comparison.caveats == []
+    assert not any("too busy" in caveat for caveat in comparison.caveats)
 
 
 def test_equal_plans_ask_the_same() -> None:

@@ -100,13 +100,15 @@ def test_a_history_says_what_it_does_without() -> None:
 
 
 def test_what_is_emulated_and_what_differs_is_said_beside_it() -> None:
-    """Each emulated part once, each caveat in its own line."""
+    """Each emulated part once, with the side that it is a part of; each caveat in its own line."""
+    parts = "Supabase (300 ms)"
     both, other = result(emulated=["Supabase (300 ms)"]), result(emulated=["Supabase (300 ms)", "Upstash"], origin="x")
     found = compare_results(both, other, targets=KPIS.keys())
     assert remarks(found) == [
-        "emulated on the measuring machine: Supabase (300 ms)",
-        "emulated on the measuring machine: Upstash",
+        "emulated on the measuring machine in A and B: Supabase (300 ms)",
+        "emulated on the measuring machine in B: Upstash",
         "mind: the origins differ: Supabase and x",
+        f"mind: other parts are emulated in A than in B, or otherwise: {parts} against {parts}; Upstash",
     ]
 
 

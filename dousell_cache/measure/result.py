@@ -124,6 +124,7 @@ class EnvironmentRow(msgspec.Struct, frozen=True):
         failed: how many reads failed; they count in no percentile.
         doubt: why these figures say less than they seem to, such as a late generator or reads that failed; None when
             nothing speaks against them.
+        emulated: a line for each part of it that was imitated on the measuring machine; empty when all was real.
     """
 
     environment: str
@@ -137,6 +138,7 @@ class EnvironmentRow(msgspec.Struct, frozen=True):
     place: Place | None = None
     failed: int = 0
     doubt: str | None = None
+    emulated: list[str] = []
 
 
 class Host(msgspec.Struct, frozen=True):

@@ -93,6 +93,11 @@ class Side:
         """The environment's name."""
         return self.site.environment.name
 
+    @property
+    def label(self) -> str:
+        """Its name, with a word where part of it is emulated: what it is called in pictures and tables."""
+        return f"{self.name} (emulated)" if self.site.emulated else self.name
+
     @cached_property
     def outcomes(self) -> NDArray[np.str_]:
         """How each request ended, in order."""
@@ -288,6 +293,7 @@ class SideBySide:
                 place=side.place,
                 failed=side.failed,
                 doubt=side.doubt,
+                emulated=list(side.site.emulated),
             )
             for side in self.sides
         ]

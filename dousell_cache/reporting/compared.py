@@ -114,8 +114,10 @@ def history_table(history: History) -> Table:
 
 def remarks(comparison: Comparison) -> list[str]:
     """Return what has to be said beside a table: what is emulated, and what speaks against comparing."""
-    emulated = [(side.name, part) for side in (comparison.a, comparison.b) for part in side.emulated]
-    told = dict.fromkeys(f"emulated on the measuring machine: {part}" for _, part in emulated)
+    sides = {"A": comparison.a, "B": comparison.b}
+    parts = dict.fromkeys(part for side in sides.values() for part in side.emulated)
+    emulated = {part: [name for name, side in sides.items() if part in side.emulated] for part in parts}
+    told = [f"emulated on the measuring machine in {' and '.join(names)}: {part}" for part, names in emulated.items()]
     return [*told, *(f"mind: {caveat}" for caveat in comparison.caveats)]
 
 

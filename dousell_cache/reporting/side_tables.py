@@ -22,7 +22,7 @@ def side_table(run: SideBySide) -> Table:
     ]
     rows.append(("In doubt", *(side.doubt or "no" for side in run.sides)))
     rows.append(("Distance", *(_distance(side.place) for side in run.sides)))
-    return Table("The same reads in every environment", ("figure", *(side.name for side in run.sides)), rows)
+    return Table("The same reads in every environment", ("figure", *(side.label for side in run.sides)), rows)
 
 
 def _cell(run: SideBySide, name: str, figure: str, unit: str) -> str:
