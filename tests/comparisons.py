@@ -114,6 +114,16 @@ def together(*rows: EnvironmentRow, **changes: Any) -> EnvironmentRecord:
     return msgspec.structs.replace(record(one), verdict=environment_verdict("ok", [one], judges=False))
 
 
+def keep_together(out: Path, run_id: str, *rows: EnvironmentRow, **changes: Any) -> Path:
+    """Write a run that only compared environments, and return its folder."""
+    folder = out / run_id
+    folder.mkdir(parents=True)
+    part = together(*rows, **changes)
+    whole = made_up({"local": part}, run_id=run_id)
+    (folder / "results.json").write_bytes(encode(msgspec.structs.replace(whole, environments={}, together=part)))
+    return folder
+
+
 def unreachable() -> EnvironmentRecord:
     """Return the record of an environment where nothing was measured."""
     return failed("unreachable", "nothing listens there")

@@ -163,8 +163,8 @@ def _intervals(axes: Axes, side: Side, found: Sequence[Interval], places: NDArra
     values = [one.value for one in found]
     below = [one.value - (one.value if one.low is None else one.low) for one in found]
     above = [(one.value if one.high is None else one.high) - one.value for one in found]
-    style = {"fmt": marker, "color": colour, "ms": 6, "capsize": 3, "lw": 1.5}
-    axes.errorbar(values, places, xerr=[below, above], label=side.label, **style)
+    label, reach = side.label, [below, above]
+    axes.errorbar(values, places, xerr=reach, fmt=marker, color=colour, ms=6, capsize=3, lw=1.5, label=label)
 
 
 def _line(axes: Axes, value: float, label: str) -> None:
