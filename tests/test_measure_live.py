@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from dousell_cache.async_cache import AsyncCache
 from dousell_cache.dousell.site import Site, open_site
@@ -123,6 +124,16 @@ def test_equal_plans_ask_the_same() -> None:
     assert PLAN.ranks(1) == LivePlan(requests=200, pairs=5, keys=4, seed=3).ranks(1)
     assert PLAN.schedule(1).digest != PLAN.schedule(2).digest
     assert PLAN.ranks(1) != PLAN.ranks(2)
+    assert PLAN.digest == LivePlan(requests=200, pairs=5, keys=4, seed=3).digest
+    assert len({PLAN.digest, *(structs.replace(PLAN, **{name: 6}).digest for name in ("keys", "seed", "pairs"))}) == 4
+
+
+def test_each_side_says_what_was_asked(both: tuple[Asked, Live]) -> None:
+    """Seed, every parameter of the plan and the digest of what was asked stand on both sides: it can be asked again."""
+    for one in (both[1].comparison.a, both[1].comparison.b):
+        assert one.seed == 3
+        assert one.parameters == {**structs.asdict(PLAN), "schedule": PLAN.digest}
+        assert LivePlan(**{name: one.parameters[name] for name in structs.asdict(PLAN)}) == PLAN
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ Simulated by ``python -m benchmarks.comparing``: 2,000 comparisons each of runs 
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -55,6 +55,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         commit: the code's.
         host: the machine.
         place: how far its cache was.
+        seed: of everything that was drawn; None where nothing was.
+        parameters: what was asked, with the digest of its schedule where it had one, so that it can be asked again.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None = None
     host: Host | None = None
     place: Place | None = None
+    seed: int | None = None
+    parameters: dict[str, Any] = {}
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +185,8 @@ def side(result: Result, name: str) -> Side:
         commit=result.commit,
         host=result.host,
         place=result.place,
+        seed=result.seed,
+        parameters=result.parameters,
     )
 
 

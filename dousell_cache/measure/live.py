@@ -4,9 +4,10 @@ Both caches stay open throughout, each under a namespace of its own, and each is
 block begins: the first pair holds both cold starts, and counts like any other.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
@@ -25,7 +26,7 @@ from .provenance import commit
 from .result import Result, this_host, utc_now
 from .significance import rank_test
 from .stats import Interval, Samples, percentile, share
-from .workload import Schedule, zipf_ranks
+from .workload import Keys, Schedule, zipf_ranks
 
 RATE = 75.0
 """Requests per second, as in notebook 01: few enough that a small machine measures the cache and not itself."""
@@ -64,6 +65,14 @@ class LivePlan(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(message)
         ttl_ms(self.ttl)
         zipf_ranks(self.keys, 0, skew=self.skew, seed=self.seed)
+
+    @property
+    def digest(self) -> str:
+        """What tells by its equality that the same was asked: SHA-256 of the digests of all pairs, pages included."""
+        pairs = (
+            replace(self.schedule(pair), keys=Keys.of([*map(str, self.ranks(pair))])) for pair in range(self.pairs)
+        )
+        return hashlib.sha256("".join(pair.digest for pair in pairs).encode()).hexdigest()
 
     def schedule(self, pair: int) -> Schedule:
         """Return when the requests of both blocks of a pair start: Poisson arrivals."""
@@ -173,7 +182,7 @@ class Live:
             emulated=list(party.site.emulated),
             started=self.started,
             seconds=round(self.seconds, 3),
-            parameters=msgspec.structs.asdict(self.plan),
+            parameters={**msgspec.structs.asdict(self.plan), "schedule": self.plan.digest},
             figures=party.figures,
             host=this_host(),
             place=party.place,
