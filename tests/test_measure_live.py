@@ -144,6 +144,9 @@ def test_each_side_says_what_was_asked(both: tuple[Asked, Live]) -> None:
         ({"ttl": 0}, "ttl"),
         ({"keys": 0}, "at least one key"),
         ({"seed": -1}, "a seed must be"),
+        ({"seed": 2**32}, "seed must be 4,294,967,295 or less, not 4,294,967,296"),
+        ({"requests": 10**12}, "requests must be 50,000,000 or less, not 1,000,000,000,000"),
+        ({"keys": 10**12}, "keys must be 1,000,000 or less, not 1,000,000,000,000"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:

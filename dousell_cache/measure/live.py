@@ -32,6 +32,9 @@ RATE = 75.0
 """Requests per second, as in notebook 01: few enough that a small machine measures the cache and not itself."""
 
 
+_MOST = {"requests": 50_000_000, "keys": 1_000_000, "seed": 2**32 - 1}  # a week at this rate; more is a slip of the pen
+
+
 class LivePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure in turns; equal plans ask for the same pages at the same times.
 
@@ -63,16 +66,21 @@ class LivePlan(msgspec.Struct, frozen=True, kw_only=True):
                 f"requests must be {20 * self.pairs} or more: 20 for each of {self.pairs} pairs, not {self.requests}"
             )
             raise ValueError(message)
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                message = f"{name} must be {most:,} or less, not {getattr(self, name):,}"
+                raise ValueError(message)
         ttl_ms(self.ttl)
         zipf_ranks(self.keys, 0, skew=self.skew, seed=self.seed)
 
     @property
     def digest(self) -> str:
         """What tells by its equality that the same was asked: SHA-256 of the digests of all pairs, pages included."""
-        pairs = (
-            replace(self.schedule(pair), keys=Keys.of([*map(str, self.ranks(pair))])) for pair in range(self.pairs)
-        )
-        return hashlib.sha256("".join(pair.digest for pair in pairs).encode()).hexdigest()
+        asked = (self._asked(pair).digest for pair in range(self.pairs))
+        return hashlib.sha256("".join(asked).encode()).hexdigest()
+
+    def _asked(self, pair: int) -> Schedule:
+        return replace(self.schedule(pair), keys=Keys.of([str(rank) for rank in self.ranks(pair)]))
 
     def schedule(self, pair: int) -> Schedule:
         """Return when the requests of both blocks of a pair start: Poisson arrivals."""

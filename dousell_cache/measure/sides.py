@@ -22,6 +22,7 @@ from .workload import Schedule
 
 _REQUESTS = {"quick": 480, "full": 20_000}
 _RATE = 40.0  # reads per second of each environment: few enough that a small machine measures the cache and not itself
+_BOUNDS = {"requests": (100, 1_000_000), "properties": (1, 1_000), "seed": (0, 2**32 - 1)}  # as notebook 02 has them
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
 _ORIGIN_RATE = 20.0
 WITHDRAWN = "withdrawn"
@@ -50,12 +51,12 @@ class SidePlan(msgspec.Struct, frozen=True, kw_only=True):
         if self.profile not in _REQUESTS:
             message = f"there is no profile {self.profile!r}; there are {', '.join(_REQUESTS)}"
             raise ValueError(message)
-        if self.requests is not None and self.requests < 100:
-            message = f"requests must be 100 or more, or None for what the profile says, not {self.requests}"
-            raise ValueError(message)
-        if self.properties < 1:
-            message = f"properties must be 1 or more, not {self.properties}"
-            raise ValueError(message)
+        for name, (low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                otherwise = ", or None for what the profile says" if name == "requests" else ""
+                message = f"{name} must be between {low:,} and {high:,}{otherwise}, not {value:,}"
+                raise ValueError(message)
 
     def schedule(self, pages: tuple[Page, ...]) -> Schedule:
         """Return which page is read or withdrawn when: Poisson arrivals."""
