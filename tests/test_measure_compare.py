@@ -13,7 +13,7 @@ from dousell_cache.measure.compare import Comparison, DifferentHosts, Verdict, c
 from dousell_cache.measure.kpis import KPIS
 from dousell_cache.measure.kpis import Verdict as Judged
 from dousell_cache.measure.place import Place
-from dousell_cache.measure.result import Result
+from dousell_cache.measure.result import Host, Result
 from dousell_cache.measure.stats import Interval
 
 from .comparisons import FIGURES, HOST, OTHER, PARAMETERS, result, slower, times
@@ -128,9 +128,18 @@ def test_older_results_are_told_apart_by_what_they_know() -> None:
     """Without an identity, another number of processors is another machine; else it is a caveat that nobody knows."""
     old = msgspec.structs.replace(HOST, id="")
     assert any("do not say which machine" in caveat for caveat in compared(result(host=old), result()).caveats)
-    assert any("nobody noted" in caveat for caveat in compared(result(host=None), result()).caveats)
+    assert any("nobody noted" in caveat for caveat in compared(result(host=None), result(host=None)).caveats)
     with pytest.raises(DifferentHosts):
         compared(result(host=old), result(host=msgspec.structs.replace(old, cpus=64)))
+
+
+@pytest.mark.parametrize(("one", "other"), [(None, HOST), (HOST, None)])
+def test_a_machine_that_nobody_noted_is_another_one(one: Host | None, other: Host | None) -> None:
+    """A result without a host is refused against one with, like that of another machine, unless somebody insists."""
+    with pytest.raises(DifferentHosts, match=r"different machines: .*\[one that nobody noted\].*--across-hosts"):
+        compared(result(host=one), result(host=other))
+    found = compare_results(result(host=one), result(host=other), targets=KPIS.keys(), across_hosts=True)
+    assert found.caveats[0].startswith("different machines")
 
 
 COMMIT = "5f0c81a9be77" + "0" * 28

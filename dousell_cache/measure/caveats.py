@@ -15,16 +15,21 @@ _OF_PLACES = {
 
 
 def unlike(a: Host | None, b: Host | None) -> str:
-    """Say how the machines of two results differ; empty when they do not."""
+    """Say how the machines of two results differ; empty when they do not.
+
+    A machine that nobody noted is none that is known; where neither was, there is nothing to tell apart.
+    """
     if a is None or b is None:
-        return ""
+        return "" if a is b else f"{_machine(a)} and {_machine(b)}"
     if a.id and b.id:
         return f"{_machine(a)} and {_machine(b)}" if a.id != b.id else ""
     alike = (a.system, a.machine, a.cpus) == (b.system, b.machine, b.cpus)
     return "" if alike else f"{_machine(a)} and {_machine(b)}"
 
 
-def _machine(host: Host) -> str:
+def _machine(host: Host | None) -> str:
+    if host is None:
+        return "[one that nobody noted]"
     told = (host.id, host.processor, f"{host.cpus} CPUs", host.system)
     return f"[{', '.join(filter(None, told))}]"
 

@@ -22,11 +22,12 @@ from .compare import Comparison, Ranked, side
 from .load import LoadResult, run_open_loop
 from .page_reads import page_reader
 from .place import Place, survey
+from .popularity import Keys
 from .provenance import commit
 from .result import Result, this_host, utc_now
 from .significance import rank_test
 from .stats import Interval, Samples, percentile, share
-from .workload import Keys, Schedule, zipf_ranks
+from .workload import Schedule, zipf_ranks
 
 RATE = 75.0
 """Requests per second, as in notebook 01: few enough that a small machine measures the cache and not itself."""
