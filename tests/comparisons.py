@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from dousell_cache.measure.kpis import KPIS, judge
-from dousell_cache.measure.result import Host, Result
+from dousell_cache.measure.rates import Knee
+from dousell_cache.measure.result import EnvironmentRow, Host, Result
 from dousell_cache.measure.stats import Interval
-from dousell_cache.reporting.record import EnvironmentRecord, NotebookRecord, encode
+from dousell_cache.reporting.record import EnvironmentRecord, NotebookRecord, encode, environment_verdict
 
 from .reports import NAME, failed, made_up
 
+SIDES = "02_compare_environments"
 HOST = Host(
     system="Linux 6.1", machine="x86_64", cpus=2, python="3.11.7", versions={"redis": "8.1.0"}, id="5f0c81a9be77"
 )
@@ -88,6 +90,38 @@ def record(one: Result) -> EnvironmentRecord:
         samples=0,
         notebooks={one.notebook: NotebookRecord(status="ok", seconds=1.0, result=whole)},
     )
+
+
+def row(name: str, **changes: Any) -> EnvironmentRow:
+    """Return the row of an environment that was measured beside others, but never was."""
+    usual: dict[str, Any] = {
+        "environment": name,
+        "cache": "redis://127.0.0.1:6379",
+        "figures": dict(FIGURES),
+        "hit_rates": {},
+        "outcomes": {"hit": 950, "miss": 50},
+        "commands_per_1000": 1_200.0,
+        "steps": [],
+        "knee": Knee(rate=400.0, slow_at=None),
+    }
+    return EnvironmentRow(**{**usual, **changes})
+
+
+def together(*rows: EnvironmentRow, **changes: Any) -> EnvironmentRecord:
+    """Return the record of what compared environments by itself."""
+    names = ", ".join(one.environment for one in rows)
+    one = result({}, notebook=SIDES, environment=names, compared=list(rows), **changes)
+    return msgspec.structs.replace(record(one), verdict=environment_verdict("ok", [one], judges=False))
+
+
+def keep_together(out: Path, run_id: str, *rows: EnvironmentRow, **changes: Any) -> Path:
+    """Write a run that only compared environments, and return its folder."""
+    folder = out / run_id
+    folder.mkdir(parents=True)
+    part = together(*rows, **changes)
+    whole = made_up({"local": part}, run_id=run_id)
+    (folder / "results.json").write_bytes(encode(msgspec.structs.replace(whole, environments={}, together=part)))
+    return folder
 
 
 def unreachable() -> EnvironmentRecord:

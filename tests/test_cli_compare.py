@@ -17,7 +17,7 @@ from dousell_cache.local import Cloud
 from dousell_cache.measure import live
 from dousell_cache.reporting import schemas
 
-from .comparisons import OTHER, keep, result, slower
+from .comparisons import FIGURES, OTHER, keep, keep_together, result, row, slower, times
 
 FIRST, SECOND = "20261121T000000Z-aaaa", "20261122T000000Z-bbbb"
 
@@ -53,6 +53,9 @@ def quick(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> list[str]:  # noqa: 
         ([FIRST, SECOND, "--seed", "2"], "--seed is for live comparisons: what was kept is as it is"),
         (["local", "--aa", "6", "--pairs", "6"], "--aa says how many pairs there are: leave --pairs out"),
         (["local", "vercel", "--pairs", "4"], "pairs must be from 5 to 1,000"),
+        (["local", "--aa", str(10**12)], "pairs must be from 5 to 1,000"),
+        (["local", "vercel", "--keys", str(10**12)], "keys must be 1,000,000 or less"),
+        (["local", "vercel", "--requests", str(10**12)], "requests must be 50,000,000 or less"),
         (["local", "vercel", "--seconds", "1"], "requests must be 160 or more"),
         (["local", "vercel", "--seconds", "nan"], "--seconds must be a number of seconds"),
         (["local", "vercel", "--ttl", "0"], "ttl must be"),
@@ -159,6 +162,25 @@ def test_a_run_against_its_history(tmp_path: Path, capsys: pytest.CaptureFixture
     assert {one["word"] for one in history["figures"]} == {"within"}
     assert main(["compare", "20261002T000000Z-aaaa", "--history", "--out", str(tmp_path)]) == 5
     assert "too few earlier runs" in capsys.readouterr().out
+
+
+def test_what_was_measured_side_by_side_can_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs of notebook 02 are compared environment by environment, with each other and with their history."""
+    slow = {name: times(one, 3.0) if name.endswith("_ms") else one for name, one in FIGURES.items()}
+    for day in range(1, 8):
+        rows = (row("local", figures=slow if day == 7 else FIGURES), row("vercel", figures=slow))
+        keep_together(tmp_path, f"2026100{day}T000000Z-aaaa", *rows, started=f"2026-10-0{day}T00:00:00+00:00")
+    out = ["--out", str(tmp_path)]
+    assert main(["compare", "latest:local", "latest:vercel", *out]) == 0
+    assert "B is no worse" in capsys.readouterr().out
+    assert main(["compare", "20261001T000000Z-aaaa", "latest", *out, "--json"]) == 1
+    comparisons = json.loads(capsys.readouterr().out)["comparisons"]
+    assert [one["b"]["environment"] for one in comparisons] == ["local", "vercel"]
+    assert main(["compare", "latest", "--history", *out, "--json"]) == 1
+    words = [
+        {one["word"] for one in history["figures"]} for history in json.loads(capsys.readouterr().out)["histories"]
+    ]
+    assert words == [{"within", "regressed"}, {"within"}]
 
 
 def test_what_is_not_like_it_is_left_out_of_its_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

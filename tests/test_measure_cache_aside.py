@@ -101,10 +101,9 @@ def test_figures_follow_from_the_reads(run: CacheAside) -> None:
         "p95_ms": np.percentile(times, 95),
         "speedup": run.origin.response_ms.mean() / times.mean(),  # over all reads, misses included
     }
-    for figure in figures.values():
-        assert figure.low is not None
-        assert figure.high is not None
-        assert figure.low <= figure.value <= figure.high
+    given = {name: (f.low, f.value, f.high) for name, f in figures.items() if f.low is not None and f.high is not None}
+    assert given.keys() >= {"hit_rate", "p50_ms", "speedup"}  # of P95 in clusters, 200 samples know too little
+    assert all(low <= value <= high for low, value, high in given.values())
     assert [verdict.kpi.name for verdict in run.verdicts] == ["hit_rate", "p50_ms", "p95_ms"]
 
 
@@ -149,7 +148,7 @@ def test_the_reading_repeats_the_figures(run: CacheAside) -> None:
 
 def test_a_late_generator_is_said(run: CacheAside) -> None:
     """When this process itself started reads late, the reading says by how much, and no target is met or missed."""
-    for lag, said in ((809.0, True), (5.0, False)):
+    for lag, said in ((809.0, True), (0.1, False)):
         late = dataclasses.replace(run, reads=dataclasses.replace(run.reads, lag_ms=np.full(200, lag)))
         assert ("This machine was too busy: requests started up to 809 ms late (P99)" in late.reading) == said
         assert ({verdict.word for verdict in late.verdicts} == {"inconclusive"}) == said
@@ -183,8 +182,8 @@ async def test_a_second_run_on_a_site_finds_the_pages_there() -> None:
     """What the first run stored, the second hits; and no run leaves its observer behind."""
     async with open_site("vercel") as site:
         await measure_cache_aside(site, msgspec.structs.replace(PLAN, requests=50, skew=0.0))
-        again = await measure_cache_aside(site, msgspec.structs.replace(PLAN, requests=20, skew=5.0))
-        assert again.reads.counts == {"hit": 20}
+        again = await measure_cache_aside(site, msgspec.structs.replace(PLAN, requests=40, skew=5.0))
+        assert again.reads.counts == {"hit": 40}
         assert again.figures["hit_rate"].high == 1
         outcomes._OUTCOME.set("untouched")
         await site.cache.get("anything")

@@ -13,7 +13,7 @@ from dousell_cache.measure.compare import Comparison, DifferentHosts, Verdict, c
 from dousell_cache.measure.kpis import KPIS
 from dousell_cache.measure.kpis import Verdict as Judged
 from dousell_cache.measure.place import Place
-from dousell_cache.measure.result import Result
+from dousell_cache.measure.result import Host, Result
 from dousell_cache.measure.stats import Interval
 
 from .comparisons import FIGURES, HOST, OTHER, PARAMETERS, result, slower, times
@@ -128,9 +128,30 @@ def test_older_results_are_told_apart_by_what_they_know() -> None:
     """Without an identity, another number of processors is another machine; else it is a caveat that nobody knows."""
     old = msgspec.structs.replace(HOST, id="")
     assert any("do not say which machine" in caveat for caveat in compared(result(host=old), result()).caveats)
-    assert any("nobody noted" in caveat for caveat in compared(result(host=None), result()).caveats)
+    assert any("nobody noted" in caveat for caveat in compared(result(host=None), result(host=None)).caveats)
     with pytest.raises(DifferentHosts):
         compared(result(host=old), result(host=msgspec.structs.replace(old, cpus=64)))
+
+
+@pytest.mark.parametrize(("one", "other"), [(None, HOST), (HOST, None)])
+def test_a_machine_that_nobody_noted_is_another_one(one: Host | None, other: Host | None) -> None:
+    """A result without a host is refused against one with, like that of another machine, unless somebody insists."""
+    with pytest.raises(DifferentHosts, match=r"different machines: .*\[one that nobody noted\].*--across-hosts"):
+        compared(result(host=one), result(host=other))
+    found = compare_results(result(host=one), result(host=other), targets=KPIS.keys(), across_hosts=True)
+    assert found.caveats[0].startswith("different machines")
+
+
+COMMIT = "5f0c81a9be77" + "0" * 28
+
+
+def near(**changes: Any) -> Place:
+    """Return a place, with changes."""
+    usual: dict[str, Any] = {"kind": "tcp", "server": "Valkey 9.1.2", "rtt_floor_ms": 0.2, "pings": 20}
+    return Place(**{**usual, **changes})
+
+
+HERE: dict[str, Any] = {"commit": COMMIT, "place": near()}
 
 
 @pytest.mark.parametrize(
@@ -140,8 +161,27 @@ def test_older_results_are_told_apart_by_what_they_know() -> None:
         ({"parameters": {**PARAMETERS, "workers": 4}}, "workers is unset in A and 4 in B"),
         ({"parameters": {**PARAMETERS, "schedule": "90bd"}}, "their schedules differ"),
         (
-            {"place": Place(kind="tcp", stolen=0.05)},
+            {"place": near(stolen=0.05)},
             "5.0% of the processor time went to other virtual machines during B",
+        ),
+        ({"commit": "0" * 40}, "the code differs: commit 5f0c81a9be in A and 0000000000 in B"),
+        (
+            {"commit": f"{COMMIT}-dirty"},
+            "the code differs: commit 5f0c81a9be in A and 5f0c81a9be, with changes, in B",
+        ),
+        ({"commit": None}, "the code differs: commit 5f0c81a9be in A and unknown in B"),
+        ({"emulated": ["Upstash"]}, "B is emulated in part, A is real: Upstash"),
+        ({"place": near(tls=True)}, "TLS is off in A and on in B"),
+        ({"place": near(region="iad1")}, "the region of the code is unknown in A and iad1 in B"),
+        ({"place": near(cache_region="eu2")}, "the region of the cache is unknown in A and eu2 in B"),
+        ({"place": near(server="Redis 8.2.1")}, "the server is Valkey 9.1.2 in A and Redis 8.2.1 in B"),
+        (
+            {"place": near(rtt_floor_ms=0.41)},
+            "the cache is not equally far: a round trip takes at least 0.20 ms in A and 0.41 ms in B",
+        ),
+        (
+            {"place": near(rtt_floor_ms=0.09)},
+            "the cache is not equally far: a round trip takes at least 0.20 ms in A and 0.09 ms in B",
         ),
         ({"origin": "PostgreSQL"}, "the origins differ: Supabase and PostgreSQL"),
         ({"notebook": "09"}, "different notebooks measured"),
@@ -150,17 +190,34 @@ def test_older_results_are_told_apart_by_what_they_know() -> None:
     ],
 )
 def test_what_else_differs_is_a_caveat(changes: dict[str, Any], caveat: str) -> None:
-    """Other parameters, requests, origins or versions are each named in one sentence."""
-    (told,) = compared(result(), result(**changes)).caveats
+    """Other parameters, requests, origins, code, emulation, ways or versions are each named in one sentence."""
+    (told,) = compared(result(**HERE), result(**{**HERE, **changes})).caveats
     assert caveat in told
 
 
+def test_changes_that_were_not_committed_may_differ() -> None:
+    """Two runs with changes over the same commit may be of different code; two sides of one live run are not."""
+    dirty = f"{COMMIT}-dirty"
+    (told,) = compared(result(commit=dirty), result(commit=dirty, started="2026-11-23T00:00:00+00:00")).caveats
+    assert told == "the code may differ: both had changes over commit 5f0c81a9be"
+    assert compared(result(commit=dirty), result(commit=dirty)).caveats == []
+
+
+def test_a_way_that_is_alike_or_unknown_is_no_caveat() -> None:
+    """A round trip up to twice as long is no other way, and an older result that does not know its way says nothing."""
+    for place in (near(rtt_floor_ms=0.39), near(rtt_floor_ms=0.11), near(kind="rest"), None):
+        assert compared(result(**HERE), result(**{**HERE, "place": place})).caveats == []
+
+
 def test_what_is_compared_on_purpose_is_no_caveat() -> None:
-    """Another environment, place and commit are the question; emulated parts are carried on their side."""
+    """Another environment is the question; place, commit and emulated parts are carried on their side."""
     place = Place(kind="rest", tls=True, stolen=0.01)
     other = result(environment="vercel", place=place, commit="0" * 40, emulated=["Upstash"], cache="https://a.example")
     found = compared(result(parameters=PARAMETERS), other)
-    assert found.caveats == []
+    assert [caveat.partition(":")[0] for caveat in found.caveats] == [
+        "the code differs",
+        "B is emulated in part, A is real",
+    ]
     assert (found.b.place, found.b.commit, found.b.emulated, found.a.emulated) == (place, "0" * 40, ["Upstash"], [])
 
 

@@ -25,6 +25,23 @@ def test_all_steps_pass_over_rest(cloud: Cloud) -> None:
     assert test.result.emulated == ["Upstash (no latency added)"]
 
 
+@pytest.mark.parametrize(("environment", "kind"), [("vercel", "rest"), ("dedicated", "tcp")])
+async def test_it_tells_how_far_the_cache_is(
+    environment: str, kind: str, cloud: Cloud, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result has the shortest round trip, TLS and the region, also where a notebook's loop is running."""
+    assert cloud
+    monkeypatch.setenv("REDIS_URL", valkey_url)
+    monkeypatch.setenv("VERCEL_REGION", "cdg1")
+    place = check_connection(environment).result.place
+    assert place is not None
+    assert (place.kind, place.tls, place.region) == (kind, False, "cdg1")
+    assert place.rtt_floor_ms is not None
+    assert place.rtt_floor_ms > 0
+    assert place.pings > 0
+    assert place.server
+
+
 def test_all_steps_pass_over_tcp(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a Valkey by URL every step passes, and nothing is emulated."""
     monkeypatch.setenv("REDIS_URL", valkey_url)
@@ -51,6 +68,7 @@ def test_a_dead_server_is_one_failed_step(monkeypatch: pytest.MonkeyPatch) -> No
         f"connection: nothing listens at {address}: start the server or check REDIS_URL.",
     ]
     assert len(test.steps) == 1
+    assert test.place.rtt_floor_ms is None
 
 
 @pytest.mark.parametrize("environment", ["vercel", "dedicated"])

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.comparing import TARGETS, figures
 from benchmarks.comparing import result as simulated
 from dousell_cache.measure.history import FEWEST, History, Word, against_history, like
-from dousell_cache.measure.kpis import KPIS
+from dousell_cache.measure.kpis import KPIS, judge_all
 from dousell_cache.measure.result import Result
 from dousell_cache.measure.stats import Interval
 
@@ -104,6 +104,22 @@ def test_only_runs_that_are_alike_count(changes: dict[str, Any]) -> None:
     assert (found.figures[0].runs, found.others) == (8, 2)
     assert found.figures[0].word == "within"
     assert not like(result(started=NOW), result(**changes))
+
+
+def doubted(one: Result) -> Result:
+    """Return a result whose generator was late."""
+    return msgspec.structs.replace(one, verdicts=judge_all(one.figures, KPIS, untrusted="the generator was late"))
+
+
+def test_runs_in_doubt_are_no_measure() -> None:
+    """Earlier runs whose own verdicts have a doubt widen nothing and are counted; a doubted figure is not judged."""
+    slow = [(f"late {run}", doubted(one)) for run, one in runs([5.0, 6.0, 7.0])]
+    found = held(2.0, [*runs(VARIED), *slow])
+    assert (found.figures[0].word, found.figures[0].runs, found.others, found.doubted) == ("regressed", 8, 0, 3)
+    assert found.earlier == [f"run {day}" for day in range(8)]
+    now = doubted(result({"p95_ms": times(FIGURES["p95_ms"], 2.0)}, started=NOW))
+    (one,) = against_history(now, runs(VARIED), targets=KPIS.keys()).figures
+    assert (one.word, one.note, one.p_adjusted) == ("cannot say", "the generator was late", None)
 
 
 def test_what_came_later_or_elsewhere_is_no_history() -> None:

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from msgspec import structs
 
 from dousell_cache.async_cache import AsyncCache
 from dousell_cache.dousell.site import Site, open_site
 from dousell_cache.errors import MeasurementFailed
 from dousell_cache.local import Cloud
 from dousell_cache.measure import live
-from dousell_cache.measure.live import Live, LivePlan, measure_live
+from dousell_cache.measure.live import Live, LivePlan, Party, measure_live
 
 TARGETS = frozenset({"hit_rate", "p50_ms", "p95_ms"})
 PLAN = LivePlan(requests=200, pairs=5, keys=4, seed=3)
@@ -52,7 +55,18 @@ class Asked:
 def both(near: None) -> tuple[Asked, Live]:  # noqa: ARG001 - first, so that it is fast
     """The local cache and the emulated Upstash, in turns."""
     asked = Asked()
-    return asked, asyncio.run(asked.measured("local", "vercel"))
+    return asked, lagging(asyncio.run(asked.measured("local", "vercel")), 0.0)
+
+
+def lagging(found: Live, ms: float) -> Live:
+    """Return what was measured as if every request of B's last block had started so late, and all others in time."""
+
+    def late(party: Party, last: float) -> Party:
+        lags = [0.0] * (len(party.blocks) - 1) + [last]
+        blocks = [replace(block, lag_ms=np.full(40, lag)) for block, lag in zip(party.blocks, lags, strict=True)]
+        return replace(party, blocks=blocks)
+
+    return replace(found, a=late(found.a, 0.0), b=late(found.b, ms))
 
 
 def test_blocks_alternate_and_pairs_are_asked_the_same(both: tuple[Asked, Live]) -> None:
@@ -93,7 +107,15 @@ def test_the_two_sides_are_told_apart(both: tuple[Asked, Live]) -> None:
     assert any("Upstash" in part for part in comparison.b.emulated)
     assert not any("Upstash" in part for part in comparison.a.emulated)
     assert comparison.ranks is not None
-    assert all("late" in caveat for caveat in comparison.caveats)
+    assert any("other parts are emulated in A than in B" in caveat for caveat in comparison.caveats)
+
+
+def test_a_late_generator_leaves_it_open(both: tuple[Asked, Live]) -> None:
+    """One block whose requests started late is enough for nothing to be concluded: that is the note, and no caveat."""
+    comparison = lagging(both[1], 10_000.0).comparison
+    told = {(one.word, one.note.partition(" up to")[0], one.p) for one in comparison.figures}
+    assert told == {("cannot say", "this machine was too busy: requests started", None)}
+    assert not any("too busy" in caveat for caveat in comparison.caveats)
 
 
 def test_equal_plans_ask_the_same() -> None:
@@ -102,6 +124,16 @@ def test_equal_plans_ask_the_same() -> None:
     assert PLAN.ranks(1) == LivePlan(requests=200, pairs=5, keys=4, seed=3).ranks(1)
     assert PLAN.schedule(1).digest != PLAN.schedule(2).digest
     assert PLAN.ranks(1) != PLAN.ranks(2)
+    assert PLAN.digest == LivePlan(requests=200, pairs=5, keys=4, seed=3).digest
+    assert len({PLAN.digest, *(structs.replace(PLAN, **{name: 6}).digest for name in ("keys", "seed", "pairs"))}) == 4
+
+
+def test_each_side_says_what_was_asked(both: tuple[Asked, Live]) -> None:
+    """Seed, every parameter of the plan and the digest of what was asked stand on both sides: it can be asked again."""
+    for one in (both[1].comparison.a, both[1].comparison.b):
+        assert one.seed == 3
+        assert one.parameters == {**structs.asdict(PLAN), "schedule": PLAN.digest}
+        assert LivePlan(**{name: one.parameters[name] for name in structs.asdict(PLAN)}) == PLAN
 
 
 @pytest.mark.parametrize(
@@ -112,6 +144,9 @@ def test_equal_plans_ask_the_same() -> None:
         ({"ttl": 0}, "ttl"),
         ({"keys": 0}, "at least one key"),
         ({"seed": -1}, "a seed must be"),
+        ({"seed": 2**32}, "seed must be 4,294,967,295 or less, not 4,294,967,296"),
+        ({"requests": 10**12}, "requests must be 50,000,000 or less, not 1,000,000,000,000"),
+        ({"keys": 10**12}, "keys must be 1,000,000 or less, not 1,000,000,000,000"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:

@@ -171,7 +171,8 @@ def test_a_generator_that_stood_still_says_so() -> None:
 def test_lag_is_no_matter_below_its_bounds(lag: float, response: float, valid: bool) -> None:
     """Lag is no reason for doubt up to 5 ms, nor up to a tenth of the slowest responses."""
     result = simulated(run_open_loop(SECOND, nothing))
-    late = dataclasses.replace(result, lag_ms=np.full(100, lag), response_ms=np.full(100, response))
+    some = np.where(np.arange(100) < 10, lag, 0.1)  # a tenth of them: what most of a median is, is doubted by itself
+    late = dataclasses.replace(result, lag_ms=some, response_ms=np.full(100, response))
     assert late.valid is valid
 
 

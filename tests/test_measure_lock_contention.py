@@ -170,6 +170,8 @@ def test_pictures_say_their_numbers(run: LockContention) -> None:
     waits, story = lock_waits(run), story_timeline(*run.drawn)
     for row in run.contention_rows:
         assert f"{row.wait_p50_ms.value:.1f} ms" in waits.alt
+    cache = run.site.environment.emulated
+    assert (f"(emulated: {cache})" in waits.caption) is bool(cache)
     for text in (story.alt, story.caption):
         assert "With a naive lock the rent is paid twice" in text
         assert "with lock, fence and unique row it is paid once" in text

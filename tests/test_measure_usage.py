@@ -64,6 +64,18 @@ async def test_a_meter_counts_what_the_server_executed(free_valkey: "FreeValkey"
     assert month.origin_calls_per_request == 0.2
 
 
+async def test_a_lock_costs_what_its_scripts_call(free_valkey: "FreeValkey") -> None:
+    """What a lock's scripts call is in the use, the clock behind its fences too, since Upstash bills each of it."""
+    async with metered(free_valkey.url) as (cache, meter):
+        for name in ("one", "two", "three"):
+            async with cache.lock(name, 20):
+                await cache.get_or_set("warm", lambda: 1)
+        usage = await meter.usage()
+    assert usage.executed is not None
+    assert usage.executed["time"] == 3
+    assert {"client", "hello", "select", "info"}.isdisjoint(usage.executed)
+
+
 async def test_a_meter_without_reads_is_refused(free_valkey: "FreeValkey") -> None:
     """Nothing read is nothing to divide by."""
     async with metered(free_valkey.url) as (_, meter):

@@ -11,7 +11,7 @@ import pytest
 from dousell_cache.measure.abba import FalseAlarms
 from dousell_cache.measure.compare import compare_results
 from dousell_cache.measure.history import against_history
-from dousell_cache.measure.kpis import KPIS
+from dousell_cache.measure.kpis import KPIS, judge_all
 from dousell_cache.measure.result import Result
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import schemas
@@ -22,11 +22,12 @@ from dousell_cache.reporting.compared import (
     document,
     effect,
     history_table,
+    left_out,
     remarks,
     sentence,
 )
 
-from .comparisons import FIGURES, result, slower
+from .comparisons import FIGURES, OTHER, result, slower
 
 
 def compared(b: Result) -> CompareDocument:
@@ -83,14 +84,31 @@ def test_a_history_has_a_table_too() -> None:
     assert document("history", histories=[few]).exit_code == 5
 
 
+def test_a_history_says_what_it_does_without() -> None:
+    """Earlier runs that are left out are counted by their reason; a figure that nobody can judge says why."""
+    doubt = judge_all(FIGURES, KPIS, untrusted="the generator was late")
+    earlier = [
+        ("late", result(started="2026-10-01", verdicts=doubt)),
+        ("elsewhere", result(started="2026-10-02", host=OTHER)),
+    ]
+    found = against_history(result(verdicts=doubt), earlier, targets=KPIS.keys())
+    assert left_out(found) == [
+        "mind: 1 earlier runs were not like it, and are left out",
+        "mind: 1 earlier runs were in doubt about their own figures, and are left out",
+    ]
+    assert history_table(found).rows[0][-1] == "? cannot say (the generator was late)"
+
+
 def test_what_is_emulated_and_what_differs_is_said_beside_it() -> None:
-    """Each emulated part once, each caveat in its own line."""
+    """Each emulated part once, with the side that it is a part of; each caveat in its own line."""
+    parts = "Supabase (300 ms)"
     both, other = result(emulated=["Supabase (300 ms)"]), result(emulated=["Supabase (300 ms)", "Upstash"], origin="x")
     found = compare_results(both, other, targets=KPIS.keys())
     assert remarks(found) == [
-        "emulated on the measuring machine: Supabase (300 ms)",
-        "emulated on the measuring machine: Upstash",
+        "emulated on the measuring machine in A and B: Supabase (300 ms)",
+        "emulated on the measuring machine in B: Upstash",
         "mind: the origins differ: Supabase and x",
+        f"mind: other parts are emulated in A than in B, or otherwise: {parts} against {parts}; Upstash",
     ]
 
 
@@ -104,7 +122,10 @@ def test_effects_and_chances_are_written_for_people() -> None:
     assert [chance(p) for p in (None, 0.0, 0.0009, 0.05, 1.0)] == ["–", "< 0.001", "< 0.001", "0.050", "1.000"]
 
 
-@pytest.mark.parametrize("found", [compared(slower(2)), compared(result()), compared(result({**FIGURES}, host=None))])
+NOWHERE = compare_results(result(host=None), result(host=None), targets=KPIS.keys())
+
+
+@pytest.mark.parametrize("found", [compared(slower(2)), compared(result()), document("runs", comparisons=[NOWHERE])])
 def test_the_document_is_as_published(found: CompareDocument) -> None:
     """It names its shape and version, is valid by its schema, and reads back equal; so does one of A/A."""
     schema = schemas.schema("compare")

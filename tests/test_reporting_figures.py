@@ -32,10 +32,10 @@ def load(times: list[float], outcomes: list[str]) -> LoadResult:
     return LoadResult(response, response, np.zeros(len(times)), outcomes, [], np.arange(len(times)) / 75)
 
 
-def run(outcomes: list[str]) -> CacheAside:
+def run(outcomes: list[str], emulated: tuple[str, ...] = ()) -> CacheAside:
     """Return a run whose hits took 4 ms and whose other reads took 300 ms."""
     cache = AsyncCache(AsyncNowhere(), Place(Environment("local", "none")))
-    site = Site(cache, cast("Origin", None), cast("Ledger", None), None, "none", ())
+    site = Site(cache, cast("Origin", None), cast("Ledger", None), None, "none", emulated)
     reads = load([4.0 if outcome == "hit" else 300.0 for outcome in outcomes], outcomes)
     return CacheAside(site, PLAN, "2026-11-22T20:00:00+00:00", 1.0, load([310.0] * 40, ["origin"] * 40), reads)
 
@@ -109,3 +109,13 @@ def test_a_picture_needs_no_file_beside_it() -> None:
     assert base64.b64decode(embedded[1], validate=True) == picture.png
     assert "http" not in html
     assert f"<figcaption>{picture.caption}</figcaption>" in unescape(html)
+
+
+@pytest.mark.parametrize("draw", [latency_distribution, latency_over_time])
+def test_a_picture_of_an_emulation_says_so(draw: Callable[[CacheAside], Picture]) -> None:
+    """The caption, and what is read out, name the parts that are emulated; the drawing itself is marked as well."""
+    real, emulated = draw(run(["hit"] * 100)), draw(run(["hit"] * 100, ("Upstash (2 ms)", "Supabase (300 ms)")))
+    for text in (emulated.caption, emulated.alt):
+        assert "(emulated: Upstash (2 ms); Supabase (300 ms))." in text
+    assert "emulated" not in real.alt
+    assert emulated.png != real.png

@@ -10,9 +10,10 @@ import pytest
 from dousell_cache.measure.place import Place
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import page, tables
-from dousell_cache.reporting.record import EnvironmentRecord, Results
+from dousell_cache.reporting.record import EnvironmentRecord, Results, run_verdict
 from dousell_cache.reporting.templating import WORDS
 
+from .comparisons import row, together
 from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, many, measured, save, v4
 
 HOSTILE = '<script src="https://evil.example/x.js"></script>'
@@ -265,3 +266,17 @@ def test_parts_that_are_still_read_shimmer(tmp_path: Path) -> None:
     assert hidden
     assert all(attrs["aria-hidden"] == "true" for attrs in hidden)
     assert "animation: shimmer" in style.partition("prefers-reduced-motion: no-preference) { .skeleton {")[2][:80]
+
+
+def test_a_comparison_in_doubt_is_no_plain_pass(tmp_path: Path) -> None:
+    """Where a row that was compared is in doubt the head says so, with the environment and why; else nothing of it."""
+    sound, doubted = row("local"), row("vercel", doubt="12 reads failed", failed=12)
+    for rows, verdict in (((sound, doubted), "inconclusive"), ((sound,), "pass")):
+        part = together(*rows)
+        assert part.verdict == verdict
+        results = made_up({"local": measured(GOOD)})
+        results = msgspec.structs.replace(results, together=part, verdict=run_verdict([measured(GOOD), part]))
+        seen = shown(results, tmp_path)
+        in_doubt = verdict == "inconclusive"
+        assert ("What was compared is in doubt" in seen.text) is in_doubt
+        assert ("vercel: 12 reads failed" in seen.text) is in_doubt

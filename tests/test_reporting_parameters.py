@@ -3,8 +3,9 @@
 import pytest
 
 from dousell_cache.errors import ConfigurationError
+from dousell_cache.measure import crew
 from dousell_cache.reporting import catalog
-from dousell_cache.reporting.parameters import SCHEMAS, Parameter, declared_in, resolve, resolve_all
+from dousell_cache.reporting.parameters import SCHEDULER_SCHEMES, SCHEMAS, Parameter, declared_in, resolve, resolve_all
 
 MEASURE = "01_measure_cache_aside"
 
@@ -62,6 +63,17 @@ def test_text_of_another_type_is_refused(kind: str, text: str) -> None:
     """What papermill would guess at is refused, by the parameter's name."""
     with pytest.raises(ConfigurationError, match=r"^parameter p must be .*, not "):
         Parameter("p", kind, None).parse(text)
+
+
+@pytest.mark.parametrize("text", ["foo", "10.0.0.5:8786", "http://me:s3cret-2468@host"])
+def test_a_scheduler_that_is_no_address_is_refused(text: str) -> None:
+    """It is refused before a kernel starts, and not quoted; an address of Dask's is taken, or none."""
+    with pytest.raises(ConfigurationError, match="scheduler must be an address that begins with tcp://") as no:
+        resolve("01_measure_cache_aside", {"scheduler": text})
+    assert text not in str(no.value)
+    assert SCHEDULER_SCHEMES == crew._SCHEMES
+    for taken in ("", *(f"{scheme}10.0.0.5:8786" for scheme in SCHEDULER_SCHEMES)):
+        assert resolve("01_measure_cache_aside", {"scheduler": taken})["scheduler"] == taken
 
 
 def test_a_number_out_of_range_is_refused() -> None:

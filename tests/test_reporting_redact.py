@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from dousell_cache.reporting.redact import MASK, redactor
+from dousell_cache.measure.stats import Interval
+from dousell_cache.reporting.redact import MASK, redacted, redactor
+
+from .reports import made_up, measured
 
 CANARY = 'c4n4ry-p@ss"wörd\\x'
 
@@ -40,6 +44,18 @@ def test_a_password_in_a_url_is_masked() -> None:
 def test_userinfo_of_an_unknown_url_is_masked() -> None:
     """A URL that no variable knows loses its user and password all the same."""
     assert redactor({})("at redis://admin:hunter2@host:6379/0 now") == f"at redis://{MASK}@host:6379/0 now"
+    assert redactor({})("at redis://admin:hunt@r2@host:6379/0 now") == f"at redis://{MASK}@host:6379/0 now"
+
+
+def test_a_document_is_masked_text_by_text() -> None:
+    """A secret of digits is masked in every text of a document, however deep, and tears up no number."""
+    digits = "412345"
+    document = made_up({"local": measured({"hit_rate": Interval(0.412345, 0.4, 0.5, 2_000)})})
+    parameters = {"one": {"trace": f"tcp://me:{digits}@host:8786/{digits}", "requests": 412_345}}
+    document = msgspec.structs.replace(document, run=msgspec.structs.replace(document.run, parameters=parameters))
+    safe = redacted(document, redactor({"MY_TOKEN": digits}))
+    assert safe.run.parameters == {"one": {"trace": f"tcp://{MASK}@host:8786/{MASK}", "requests": 412_345}}
+    assert safe.environments == document.environments
 
 
 def test_the_home_folder_is_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .conftest import WaitUntil
 
 CANARY = "c4n4ry-token-7391"
+TYPED = "typed-c4n4ry-2680"  # in no environment variable: only its place in a URL tells that it is a password
 ONLY_LOCAL = worker("None if environment == 'local' else 'nothing listens at redis://***@far:6379'")
 ALL = worker("None")
 
@@ -41,11 +42,14 @@ from dousell_cache.measure.result import Interval, LatencyRow, Result, publish, 
 rate = Interval(0.9715, 0.951, 0.983, samples)
 result = Result(
     notebook="good", environment=environment, cache="here", origin="there", emulated=["Supabase (300 ms)"],
-    started="2026-11-22T19:30:00+00:00", seconds=1.5, parameters={"samples": samples}, figures={"hit_rate": rate},
+    started="2026-11-22T19:30:00+00:00", seconds=1.5, parameters={"whence": whence}, figures={"hit_rate": rate},
     latency=[LatencyRow("hit", samples, 1.5, 1.337, 2.974)], verdicts=[judge(KPIS["hit_rate"], rate)], host=this_host(),
 )
-publish(result, pd.DataFrame({"response_ms": range(samples)}))
+frame = pd.DataFrame({"response_ms": range(samples)})
+frame.attrs["from"] = whence
+publish(result, frame)
 """
+GOOD = 'environment: str = "x"\nsamples: int = 1\nwhence: str = ""'
 # The kernel's id, its worker's, then whatever is to go wrong.
 NOTE_PIDS = "import os, pathlib\npathlib.Path(pids).write_text(f'{os.getpid()} {os.getppid()}')"
 HANG = "import time\nwhile True:\n    time.sleep(0.1)"
@@ -133,7 +137,7 @@ class Mixed:
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     """Three notebooks (one good, one raises, one kills its kernel) in a reachable and an unreachable place."""
     folder = tmp_path_factory.mktemp("mixed")
-    good = write_notebook(folder / "good.ipynb", PUBLISH, parameters='environment: str = "x"\nsamples: int = 1')
+    good = write_notebook(folder / "good.ipynb", PUBLISH, parameters=GOOD)
     raising = f"print('token', '{CANARY}')\nraise ValueError('cannot reach redis://user:{CANARY}@host\\nat all')"
     bad = write_notebook(folder / "raises.ipynb", "1 + 1", raising, "'never run'")
     dead = write_notebook(
@@ -149,7 +153,9 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UPSTASH_REDIS_REST_TOKEN", CANARY)
-        request = requested(good, bad, dead, environments=("local", "vercel"), samples="120")
+        whence = f"tcp://me:{TYPED}@host:8786"
+        request = requested(good, bad, dead, environments=("local", "vercel"), samples="120", whence=whence)
+        request = replace(request, command=f"dousell-cache report -p whence={whence}")
         finished = run(request, out, observe=observe, worker=ONLY_LOCAL)
     return Mixed(finished, stages, states)
 
@@ -184,7 +190,13 @@ def test_what_was_published_is_in_the_results(mixed: Mixed) -> None:
     assert local.samples == 120
     assert local.notebooks["good"].result is not None
     assert local.notebooks["good"].result.environment == "local"
-    assert results.run.parameters["good"]["samples"] == 120
+    assert results.run.parameters["good"] == {
+        "environment": "x",
+        "samples": 120,
+        "whence": "tcp://•••@host:8786",
+    }
+    assert local.notebooks["good"].result.parameters == {"whence": "tcp://•••@host:8786"}
+    assert results.run.command == "dousell-cache report -p whence=tcp://•••@host:8786"
 
 
 def test_a_failed_notebook_outranks_an_unreachable_environment(mixed: Mixed) -> None:
@@ -230,10 +242,11 @@ def test_failed_notebooks_are_kept_and_say_so(mixed: Mixed) -> None:
 
 
 def test_no_secret_and_no_private_path_is_written(mixed: Mixed, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A token that a notebook printed and an exception quoted is in no file of the report, nor are our own paths."""
+    """A token that was printed and quoted, and a password typed into a parameter, are in no file, nor our own paths."""
     for path in mixed.finished.folder.parent.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
         assert CANARY.encode() not in content, path
+        assert TYPED.encode() not in content, path
         assert os.fsencode(tmp_path_factory.getbasetemp()) not in content, path
 
 
@@ -377,11 +390,11 @@ def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 def test_a_notebook_that_compares_environments_runs_once(tmp_path: Path) -> None:
     """It comes last, is told every environment, and its result stands beside theirs, on the page as well."""
-    good = write_notebook(tmp_path / "good.ipynb", PUBLISH, parameters='environment: str = "x"\nsamples: int = 1')
+    good = write_notebook(tmp_path / "good.ipynb", PUBLISH, parameters=GOOD)
     compares = PUBLISH.replace("environment=environment", 'environment=environments.replace(",", ", ")').replace(
         'verdicts=[judge(KPIS["hit_rate"], rate)]', "verdicts=[]"
     )
-    both = write_notebook(tmp_path / "both.ipynb", compares, parameters='environments: str = "local"\nsamples: int = 1')
+    both = write_notebook(tmp_path / "both.ipynb", compares, parameters=GOOD.replace("environment", "environments"))
     stages: list[Stage] = []
     request = requested(both, good, environments=("local", "vercel"), samples="120")
     finished = run(request, tmp_path / "reports", observe=stages.append, worker=ALL)

@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from dousell_cache.errors import ConfigurationError
+from dousell_cache.measure.place import Place
 from dousell_cache.reporting.record import encode
 from dousell_cache.reporting.runs import all_runs, open_run, split
 
-from .comparisons import FIGURES, keep, record, result, unreachable
+from .comparisons import FIGURES, SIDES, keep, keep_together, record, result, row, unreachable
 from .reports import NAME, made_up
 
 TIMES = np.arange(1.0, 51.0)
@@ -100,3 +102,23 @@ def test_samples_are_those_of_the_reads(tmp_path: Path) -> None:
     (folder / "samples.parquet").write_bytes(b"PAR1")
     assert len(run.response_ms("local", NAME)) == 0
     assert json.loads((folder / "results.json").read_text())["run"]["id"] == run.id
+
+
+def test_what_was_compared_counts_as_an_environment(tmp_path: Path) -> None:
+    """A row has its own figures, place, emulated parts and doubt, and its raw samples are those of its path."""
+    far = row("vercel", emulated=["Upstash"], place=Place(kind="rest", rtt_floor_ms=2.0), doubt="12 reads failed")
+    folder = keep_together(tmp_path, "20261122T000000Z-bbbb", row("local"), far, emulated=["Upstash"])
+    frame = pd.DataFrame({"path": "vercel", "response_ms": TIMES, "outcome": "hit"})
+    frame.loc[[0, 1, 2], "outcome"] = ["error", "timeout", "withdrawn"]
+    frame = pd.concat([frame, frame.assign(path="origin"), frame.assign(path="local", response_ms=2 * TIMES)])
+    frame.assign(environment="local, vercel", notebook=SIDES).to_parquet(folder / "samples.parquet", index=False)
+    run = open_run("latest", tmp_path)
+    assert run.environments == ["local", "vercel"]
+    found = run.measured("vercel")[SIDES]
+    assert (found.environment, found.emulated, found.place) == ("vercel", ["Upstash"], far.place)
+    assert found.figures == far.figures
+    assert {verdict.doubt for verdict in found.verdicts} == {"12 reads failed"}
+    assert run.measured("local")[SIDES].emulated == []
+    assert run.response_ms("vercel", SIDES).tolist() == TIMES[3:].tolist()
+    with pytest.raises(ConfigurationError, match="has no environment dedicated: there are local, vercel"):
+        run.measured("dedicated")

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from dousell_cache.measure.stats import Interval
 from dousell_cache.measure.usage import Usage
 from dousell_cache.reporting import side_figures
 from dousell_cache.reporting.figures import Picture
+from dousell_cache.reporting.record import environment_verdict
 from dousell_cache.reporting.side_figures import hit_rates, latency_curves, latency_quantiles, rate_curves, speedups
 from dousell_cache.reporting.side_tables import side_table
 from dousell_cache.transport.connect import Place as Located
@@ -43,7 +45,9 @@ def load(hit_ms: float, misses: int) -> LoadResult:
 def side(name: str, hit_ms: float, knee: float) -> Side:
     """An environment whose hits take so long, up to so many a second."""
     cache = AsyncCache(AsyncNowhere(), Located(Environment(name, "none")))  # type: ignore[arg-type] # any name will do
-    site = Site(cache, cast("Origin", None), cast("Ledger", None), None, "none", (f"{name} (emulated)",))
+    site = Site(
+        cache, cast("Origin", None), cast("Ledger", None), None, "none", ("Upstash (2 ms)",) if name == "local" else ()
+    )
     usages = [Usage(requests=COUNT // 2, sent=300, executed={"get": 400}, origin_calls=5)] * 2
     steps = [_step(rate, hit_ms * (1 if rate <= knee else 9)) for rate in (100.0, 200.0, 400.0)]
     place = Place(kind="tcp", rtt_floor_ms=hit_ms / 2, pings=20)
@@ -76,15 +80,15 @@ def test_a_picture_is_a_picture(run: SideBySide, draw: Callable[[SideBySide], Pi
 @pytest.mark.parametrize(
     ("draw", "said"),
     [
-        (latency_curves, "local 1.50 ms, vercel 6.00 ms, origin alone 310 ms"),
-        (latency_quantiles, "P50: local 1.50 ms (1.50 to 1.50 ms), vercel 6.00 ms (6.00 to 6.00 ms)"),
-        (hit_rates, "Hit rate: local 95.0 %"),
-        (speedups, "Speedup: local 18.9×"),
-        (rate_curves, "local: 400 and above; vercel: 200, slow at 400"),
+        (latency_curves, "local (emulated) 1.50 ms, vercel 6.00 ms, origin alone 310 ms"),
+        (latency_quantiles, "P50: local (emulated) 1.50 ms (1.50 to 1.50 ms), vercel 6.00 ms (6.00 to 6.00 ms)"),
+        (hit_rates, "Hit rate: local (emulated) 95.0 %"),
+        (speedups, "Speedup: local (emulated) 18.9×"),
+        (rate_curves, "local (emulated): 400 and above; vercel: 200, slow at 400"),
     ],
 )
 def test_the_numbers_are_said(run: SideBySide, draw: Callable[[SideBySide], Picture], said: str) -> None:
-    """The alternative text has the numbers of every environment, with their intervals where there are some."""
+    """The alternative text has the numbers of every environment, their intervals, and which of them are emulated."""
     assert said in draw(run).alt
 
 
@@ -98,7 +102,23 @@ def test_environments_are_told_apart_without_colour() -> None:
 def test_the_table_has_a_column_for_each_environment(run: SideBySide) -> None:
     """Figures with their intervals, and how far each cache is."""
     table = side_table(run)
-    assert list(table.headers) == ["figure", "local", "vercel"]
+    assert list(table.headers) == ["figure", "local (emulated)", "vercel"]
     cells = {row[0]: row[1:] for row in table.rows}
     assert cells["P50 response"] == ("1.50 ms (1.50 to 1.50 ms)", "6.00 ms (6.00 to 6.00 ms)")
+    assert [row.emulated for row in run.rows] == [["Upstash (2 ms)"], []]
+    assert cells["In doubt"] == ("no", "no")
     assert cells["Distance"][1] == "a round trip takes at least 3.00 ms (20 pings)"
+
+
+def test_an_environment_in_doubt_is_said_to_be(run: SideBySide) -> None:
+    """A late generator, or else reads that failed, stands in the row that is published and in the table's column."""
+    lost = run.sides[1].loads[0]
+    run.sides[1].loads[0] = replace(lost, outcomes=["timeout", "error", *lost.outcomes[2:]])
+    busy = run.sides[0].loads[1]
+    run.sides[0].loads[1] = replace(busy, lag_ms=np.full(COUNT // 2, 4_000.0))
+    doubts = tuple(row.doubt for row in run.rows)
+    late = "this machine was too busy: requests started up to 4000 ms late (P99), which counts in every figure"
+    assert doubts == (late, "2 reads failed")
+    assert [row.failed for row in run.rows] == [0, 2]
+    assert {row[0]: row[1:] for row in side_table(run).rows}["In doubt"] == doubts
+    assert environment_verdict("ok", [run.result], judges=False) == "inconclusive"

@@ -175,3 +175,12 @@ def test_steps_are_told_by_mark_and_word() -> None:
     shown = step_table([Step("SET", True, "stored", 0.21), Step("GET", False, HOSTILE, 1_200)])
     assert shown.rows == [("SET", "✓ passed", "stored", "0.21 ms"), ("GET", "✗ failed", HOSTILE, "1,200 ms")]
     assert ("td", HOSTILE) in page(shown).cells
+
+
+def test_verdicts_on_an_emulation_say_so() -> None:
+    """The caption names what is emulated, and nothing where all is real."""
+    verdict = judge(KPIS["hit_rate"], Interval(0.95, 0.93, 0.965, 1_000))
+    assert verdict_table([verdict], ["Upstash (2 ms)"]).caption == (
+        "Targets and what was measured (emulated: Upstash (2 ms))"
+    )
+    assert verdict_table([verdict]).caption == "Targets and what was measured"

@@ -218,13 +218,12 @@ def _print(found: "CompareDocument", as_json: bool) -> None:
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
-    from ..reporting.compared import comparison_table, history_table, remarks, sentence
+    from ..reporting.compared import comparison_table, history_table, left_out, remarks, sentence
 
     for comparison in found.comparisons:
         _show(comparison_table(comparison), remarks(comparison))
     for history in found.histories:
-        others = [f"mind: {history.others} earlier runs were not like it, and are left out"] if history.others else []
-        _show(history_table(history), others)
+        _show(history_table(history), left_out(history))
     if found.false_alarms:
         alarms = found.false_alarms
         ways = f"{alarms.exchanges:,} ways of exchanging the blocks of {alarms.pairs} pairs"

@@ -15,7 +15,7 @@ Simulated by ``python -m benchmarks.comparing``: 2,000 comparisons each of runs 
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -57,6 +57,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         commit: the code's.
         host: the machine.
         place: how far its cache was.
+        seed: of everything that was drawn; None where nothing was.
+        parameters: what was asked, with the digest of its schedule where it had one, so that it can be asked again.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None = None
     host: Host | None = None
     place: Place | None = None
+    seed: int | None = None
+    parameters: dict[str, Any] = {}
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,14 +159,19 @@ def compare_results(
     if strangers and not across_hosts:
         message = f"{names[0]} and {names[1]} were measured on different machines: {strangers}; --across-hosts insists"
         raise DifferentHosts(message)
-    doubts = {v.kpi.name: v.doubt for result in (a, b) for v in result.verdicts if v.doubt}
+    doubted = {**doubts(a), **doubts(b)}
     return Comparison(
         a=side(a, names[0]),
         b=side(b, names[1]),
-        figures=judged([_compared(name, a, b, name in targets, doubts.get(name)) for name in _common(a, b)]),
+        figures=judged([_compared(name, a, b, name in targets, doubted.get(name)) for name in _common(a, b)]),
         ranks=_ranks(samples) if samples else None,
         caveats=[*([f"different machines: {strangers}"] if strangers else []), *caveats(a, b)],
     )
+
+
+def doubts(result: Result) -> dict[str, str]:
+    """Return why a run could not decide about a figure of its own, by figure."""
+    return {verdict.kpi.name: verdict.doubt for verdict in result.verdicts if verdict.doubt}
 
 
 def side(result: Result, name: str) -> Side:
@@ -178,6 +187,8 @@ def side(result: Result, name: str) -> Side:
         commit=result.commit,
         host=result.host,
         place=result.place,
+        seed=result.seed,
+        parameters=result.parameters,
     )
 
 

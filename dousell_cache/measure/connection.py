@@ -1,13 +1,16 @@
 """The connection test as a result: what :mod:`dousell_cache.check` saw, in one environment."""
 
+import asyncio
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ..check import STEPS, Check, Step
 from ..dousell.site import cache_environment
 from ..environments import Environment
 from ..transport.connect import locate
+from .place import Place, Survey, survey
 from .provenance import commit
 from .result import Result, this_host, utc_now
 
@@ -21,12 +24,14 @@ class ConnectionTest:
         started: UTC.
         seconds: how long it took.
         steps: what was tried.
+        place: how far the cache is, over what.
     """
 
     environment: Environment
     started: str
     seconds: float
     steps: list[Step]
+    place: Place
 
     @property
     def reading(self) -> str:
@@ -53,6 +58,7 @@ class ConnectionTest:
             parameters={"environment": self.environment.name},
             steps=self.steps,
             host=this_host(),
+            place=self.place,
             commit=commit(),
         )
 
@@ -70,7 +76,14 @@ def check_connection(environment: str) -> ConnectionTest:
     place = locate(cache_environment(environment, os.environ))
     test = Check(place)
     try:
+        surveyed = _surveyed(place.environment)
         steps = list(test.steps())
     finally:
         test.close()
-    return ConnectionTest(place.environment, started, time.monotonic() - clock, steps)
+    return ConnectionTest(place.environment, started, time.monotonic() - clock, steps, surveyed.until_now())
+
+
+def _surveyed(environment: Environment) -> Survey:
+    """Look at the place in a thread of its own, since a notebook's thread has a loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(survey(environment))).result()

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from .compare import ALPHA, SHARES, Side, raised_together, side
+from .compare import ALPHA, SHARES, Side, doubts, raised_together, side
 from .kpis import FIGURES
 from .result import Result
 from .significance import p_of_student
@@ -52,6 +52,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
         p: how often a run is at least so far off if nothing changed.
         p_adjusted: the same, for all figures judged together.
         word: what the figure did.
+        note: why nothing can be said, in a few words.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     p: float | None = None
     p_adjusted: float | None = None
     word: Word = "cannot say"
+    note: str = ""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +74,14 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         earlier: the ids of the runs it is held against, oldest first.
         others: how many earlier runs of this environment were not like it: other machine, parameters or emulated parts.
         figures: each figure among its earlier ones.
+        doubted: how many that were like it are left out, because they could not decide about a figure of theirs.
     """
 
     run: Side
     earlier: list[str]
     others: int
     figures: list[Past]
+    doubted: int = 0
 
 
 def against_history(
@@ -91,23 +95,31 @@ def against_history(
 
     Args:
         now: the run.
-        earlier: ids and results of other runs; those that are not like it, or came later, are left out and counted.
+        earlier: ids and results of other runs; left out are those that came later, and, counted, those that are not
+            like it and those whose own verdicts have a doubt (a late generator, reads that failed): they would widen
+            what is usual by what was no measurement.
         targets: the figures that have a target; see :func:`.kpis.kpis_in_force`.
         name: what the run is called.
     """
     before = sorted((pair for pair in earlier if pair[1].started < now.started), key=lambda pair: pair[1].started)
     same = [pair for pair in before if pair[1].environment == now.environment and pair[1].notebook == now.notebook]
     alike = [(run, result) for run, result in same if like(now, result)]
+    sound = [(run, result) for run, result in alike if not doubts(result)]
     return History(
         run=side(now, name),
-        earlier=[run for run, _ in alike],
+        earlier=[run for run, _ in sound],
         others=len(same) - len(alike),
-        figures=among(now.figures, [result.figures for _, result in alike], targets=targets),
+        figures=among(now.figures, [result.figures for _, result in sound], targets=targets, notes=doubts(now)),
+        doubted=len(alike) - len(sound),
     )
 
 
 def among(
-    now: Mapping[str, Interval], earlier: Sequence[Mapping[str, Interval]], *, targets: Collection[str]
+    now: Mapping[str, Interval],
+    earlier: Sequence[Mapping[str, Interval]],
+    *,
+    targets: Collection[str],
+    notes: Mapping[str, str] | None = None,
 ) -> list[Past]:
     """Return each figure of a run among those of earlier runs that are like it.
 
@@ -115,9 +127,11 @@ def among(
         now: the run's figures, by name.
         earlier: those of each earlier run, in any order.
         targets: the figures that have a target.
+        notes: why a figure of this run is in doubt, and not to be judged; default: none is.
     """
+    doubted = notes or {}
     found = {name: [figures[name].value for figures in earlier if name in figures] for name in now}
-    return _judged([_past(name, now[name], found[name], name in targets) for name in now])
+    return _judged([_past(name, now[name], found[name], name in targets, doubted.get(name, "")) for name in now])
 
 
 def like(now: Result, other: Result) -> bool:
@@ -140,8 +154,10 @@ _ARCSINE = _Line(
 )
 
 
-def _past(name: str, now: Interval, found: Sequence[float], target: bool) -> Past:
-    past = Past(name=name, target=target, now=now, runs=len(found))
+def _past(name: str, now: Interval, found: Sequence[float], target: bool, note: str) -> Past:
+    past = Past(name=name, target=target, now=now, runs=len(found), note=note)
+    if note:
+        return past
     if len(found) < FEWEST:
         return msgspec.structs.replace(past, word="too few earlier runs")
     line = _ARCSINE if name in SHARES else _LOGARITHM

@@ -4,9 +4,10 @@ Both caches stay open throughout, each under a namespace of its own, and each is
 block begins: the first pair holds both cold starts, and counts like any other.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
@@ -21,6 +22,7 @@ from .compare import Comparison, Ranked, side
 from .load import LoadResult, run_open_loop
 from .page_reads import page_reader
 from .place import Place, survey
+from .popularity import Keys
 from .provenance import commit
 from .result import Result, this_host, utc_now
 from .significance import rank_test
@@ -29,6 +31,9 @@ from .workload import Schedule, zipf_ranks
 
 RATE = 75.0
 """Requests per second, as in notebook 01: few enough that a small machine measures the cache and not itself."""
+
+
+_MOST = {"requests": 50_000_000, "keys": 1_000_000, "seed": 2**32 - 1}  # a week at this rate; more is a slip of the pen
 
 
 class LivePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +67,21 @@ class LivePlan(msgspec.Struct, frozen=True, kw_only=True):
                 f"requests must be {20 * self.pairs} or more: 20 for each of {self.pairs} pairs, not {self.requests}"
             )
             raise ValueError(message)
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                message = f"{name} must be {most:,} or less, not {getattr(self, name):,}"
+                raise ValueError(message)
         ttl_ms(self.ttl)
         zipf_ranks(self.keys, 0, skew=self.skew, seed=self.seed)
+
+    @property
+    def digest(self) -> str:
+        """What tells by its equality that the same was asked: SHA-256 of the digests of all pairs, pages included."""
+        asked = (self._asked(pair).digest for pair in range(self.pairs))
+        return hashlib.sha256("".join(asked).encode()).hexdigest()
+
+    def _asked(self, pair: int) -> Schedule:
+        return replace(self.schedule(pair), keys=Keys.of([str(rank) for rank in self.ranks(pair)]))
 
     def schedule(self, pair: int) -> Schedule:
         """Return when the requests of both blocks of a pair start: Poisson arrivals."""
@@ -143,20 +161,26 @@ class Live:
         first, second = self._result(self.a), self._result(self.b)
         found = rank_test(self.b.answered_ms, self.a.answered_ms)
         whole = (first.figures, second.figures)
-        doubt = "reads failed" if self.a.failed + self.b.failed else None
-        late = next(filter(None, (self.a.doubt, self.b.doubt)), "")
         return Comparison(
             a=side(first, "A"),
             b=side(second, "B"),
-            figures=compare_pairs(self.a.by_pair, self.b.by_pair, whole, targets=self.targets, doubt=doubt),
+            figures=compare_pairs(self.a.by_pair, self.b.by_pair, whole, targets=self.targets, doubt=self._doubt),
             ranks=Ranked(found.above, found.p),
-            caveats=[*caveats(first, second), *([f"this machine was too busy: {late}"] if late else [])],
+            caveats=caveats(first, second),
         )
 
     @property
     def false_alarms(self) -> FalseAlarms:
         """How often two sides that are the same would be called different: to be asked only where they are."""
         return false_alarms(self.a.by_pair, self.b.by_pair, self.targets)
+
+    @property
+    def _doubt(self) -> str | None:
+        """Why nothing may be concluded; None when nothing speaks against it."""
+        if self.a.failed + self.b.failed:
+            return "reads failed"
+        late = self.a.doubt or self.b.doubt
+        return f"this machine was too busy: {late}" if late else None
 
     def _result(self, party: Party) -> Result:
         return Result(
@@ -167,7 +191,7 @@ class Live:
             emulated=list(party.site.emulated),
             started=self.started,
             seconds=round(self.seconds, 3),
-            parameters=msgspec.structs.asdict(self.plan),
+            parameters={**msgspec.structs.asdict(self.plan), "schedule": self.plan.digest},
             figures=party.figures,
             host=this_host(),
             place=party.place,

@@ -121,6 +121,10 @@ class EnvironmentRow(msgspec.Struct, frozen=True):
         steps: how fast hits were at ever higher rates.
         knee: up to which rate they stayed fast.
         place: how far the cache was.
+        failed: how many reads failed; they count in no percentile.
+        doubt: why these figures say less than they seem to, such as a late generator or reads that failed; None when
+            nothing speaks against them.
+        emulated: a line for each part of it that was imitated on the measuring machine; empty when all was real.
     """
 
     environment: str
@@ -132,6 +136,9 @@ class EnvironmentRow(msgspec.Struct, frozen=True):
     steps: list[RateStep]
     knee: Knee
     place: Place | None = None
+    failed: int = 0
+    doubt: str | None = None
+    emulated: list[str] = []
 
 
 class Host(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from .workload import Schedule
 
 _REQUESTS = {"quick": 480, "full": 20_000}
 RATE = 40.0  # reads per second of each environment: few enough that a small machine measures the cache and not itself
+_BOUNDS = {"requests": (100, 1_000_000), "properties": (1, 1_000), "seed": (0, 2**32 - 1)}  # as notebook 02 has them
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
 _ORIGIN_RATE = 20.0
 MONTH_SECONDS = 365.25 / 12 * 86_400
@@ -53,12 +54,12 @@ class SidePlan(msgspec.Struct, frozen=True, kw_only=True):
         if self.profile not in _REQUESTS:
             message = f"there is no profile {self.profile!r}; there are {', '.join(_REQUESTS)}"
             raise ValueError(message)
-        if self.requests is not None and self.requests < 100:
-            message = f"requests must be 100 or more, or None for what the profile says, not {self.requests}"
-            raise ValueError(message)
-        if self.properties < 1:
-            message = f"properties must be 1 or more, not {self.properties}"
-            raise ValueError(message)
+        for name, (low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                otherwise = ", or None for what the profile says" if name == "requests" else ""
+                message = f"{name} must be between {low:,} and {high:,}{otherwise}, not {value:,}"
+                raise ValueError(message)
 
     def schedule(self, pages: tuple[Page, ...]) -> Schedule:
         """Return which page is read or withdrawn when: Poisson arrivals."""
@@ -98,6 +99,11 @@ class Side:
         """The environment's name."""
         return self.site.environment.name
 
+    @property
+    def label(self) -> str:
+        """Its name, with a word where part of it is emulated: what it is called in pictures and tables."""
+        return f"{self.name} (emulated)" if self.site.emulated else self.name
+
     @cached_property
     def outcomes(self) -> NDArray[np.str_]:
         """How each request ended, in order."""
@@ -124,6 +130,23 @@ class Side:
         """How many requests ended in each way."""
         names, numbers = np.unique(self.outcomes, return_counts=True)
         return dict(zip(names.tolist(), numbers.tolist(), strict=True))
+
+    @property
+    def failed(self) -> int:
+        """How many reads failed."""
+        return self.counts.get("error", 0) + self.counts.get("timeout", 0)
+
+    @property
+    def late(self) -> str:
+        """Why one of the halves says more about the generator than about the cache; empty when none does."""
+        return next((load.doubt for load in self.loads if load.doubt), "")
+
+    @property
+    def doubt(self) -> str | None:
+        """Why its figures say less than they seem to; None when nothing speaks against them."""
+        if self.late:
+            return f"this machine was too busy: {self.late}"
+        return f"{self.failed:,} reads failed" if self.failed else None
 
     @property
     def usage(self) -> Usage:
@@ -265,11 +288,9 @@ class SideBySide:
         ]
         lines += [f"Skipped: {name}, because {reason}." for name, reason in self.skipped.items()]
         for side in self.sides:
-            doubts = [load.doubt for load in side.loads if load.doubt]
-            lines += [f"In {side.name} this machine was too busy: {doubts[0]}."] if doubts else []
-            failed = side.counts.get("error", 0) + side.counts.get("timeout", 0)
+            lines += [f"In {side.name} this machine was too busy: {side.late}."] if side.late else []
             first = next((error for load in side.loads for error in load.errors), "")
-            lines += [f"In {side.name} {failed:,} reads failed, the first with {first}."] if failed else []
+            lines += [f"In {side.name} {side.failed:,} reads failed, the first with {first}."] if side.failed else []
         lines += [f"Emulated on this machine: {part}." for part in self.emulated]
         return "\n".join(lines)
 
@@ -305,6 +326,9 @@ class SideBySide:
                 steps=side.steps,
                 knee=side.knee,
                 place=side.place,
+                failed=side.failed,
+                doubt=side.doubt,
+                emulated=list(side.site.emulated),
             )
             for side in self.sides
         ]

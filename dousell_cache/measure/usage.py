@@ -19,7 +19,7 @@ from .cost import FREE_OF_CHARGE, Traffic
 
 _CALLS = re.compile(r"^cmdstat_([^:]+):calls=(\d{1,18})\b", re.MULTILINE)
 _PATIENCE = 5.0
-_OURS = frozenset({"client", "hello", "select", "script", "config", "time"})  # connecting and looking around
+_OURS = frozenset({"client", "hello", "select"})  # what opens a connection, and no script ever calls
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

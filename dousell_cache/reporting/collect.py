@@ -145,7 +145,8 @@ def _is_parquet(path: Path) -> bool:
 def write_samples(sources: list[Path], target: Path, redact: Callable[[str], str]) -> None:
     """Write several notebooks' raw measurements as one Parquet file; none when there are none.
 
-    Columns that only some of them have are empty for the others.
+    Columns that only some of them have are empty for the others. What pandas notes beside the columns is left out: a
+    frame's attributes may hold anything, such as the address that its figures came from.
 
     Args:
         sources: the notebooks' files.
@@ -158,10 +159,9 @@ def write_samples(sources: list[Path], target: Path, redact: Callable[[str], str
 
 
 def _redacted(table: pa.Table, redact: Callable[[str], str]) -> pa.Table:
-    """Return a table whose texts are redacted: cells, names of columns, and what pandas noted about them."""
+    """Return a table whose texts are redacted, cells and names of columns; without what pandas noted about them."""
     columns = [_redacted_column(column, redact) for column in table.columns]
-    notes = {name: redact(note.decode()).encode() for name, note in (table.schema.metadata or {}).items()}
-    return pa.table(columns, names=[redact(name) for name in table.column_names]).replace_schema_metadata(notes)
+    return pa.table(columns, names=[redact(name) for name in table.column_names])
 
 
 def _redacted_column(column: Any, redact: Callable[[str], str]) -> Any:

@@ -114,9 +114,20 @@ def history_table(history: History) -> Table:
 
 def remarks(comparison: Comparison) -> list[str]:
     """Return what has to be said beside a table: what is emulated, and what speaks against comparing."""
-    emulated = [(side.name, part) for side in (comparison.a, comparison.b) for part in side.emulated]
-    told = dict.fromkeys(f"emulated on the measuring machine: {part}" for _, part in emulated)
+    sides = {"A": comparison.a, "B": comparison.b}
+    parts = dict.fromkeys(part for side in sides.values() for part in side.emulated)
+    emulated = {part: [name for name, side in sides.items() if part in side.emulated] for part in parts}
+    told = [f"emulated on the measuring machine in {' and '.join(names)}: {part}" for part, names in emulated.items()]
     return [*told, *(f"mind: {caveat}" for caveat in comparison.caveats)]
+
+
+def left_out(history: History) -> list[str]:
+    """Return which earlier runs a history does without, and why, a sentence each."""
+    reasons = {
+        "not like it, and are left out": history.others,
+        "in doubt about their own figures, and are left out": history.doubted,
+    }
+    return [f"mind: {count} earlier runs were {reason}" for reason, count in reasons.items() if count]
 
 
 def label(one: Compared | Past) -> str:
@@ -153,16 +164,19 @@ def _share(found: Interval) -> str:
 
 def _compared(one: Compared) -> tuple[str, ...]:
     unit = unit_of(one.name)
-    told = f"{MARKS[one.word]} {one.word}{f' ({one.note})' if one.note else ''}"
     sides = (number(one.a.value, unit), number(one.b.value, unit))
-    return (label(one), *sides, effect(one.effect, one.scale), chance(one.p_adjusted), told)
+    return (label(one), *sides, effect(one.effect, one.scale), chance(one.p_adjusted), _told(one))
 
 
 def _past(one: Past) -> tuple[str, ...]:
     unit = unit_of(one.name)
     usual = interval(one.usual, unit) if one.usual else "unknown"
     now = number(one.now.value, unit)
-    return (label(one), now, usual, str(one.runs), chance(one.p_adjusted), f"{MARKS[one.word]} {one.word}")
+    return (label(one), now, usual, str(one.runs), chance(one.p_adjusted), _told(one))
+
+
+def _told(one: Compared | Past) -> str:
+    return f"{MARKS[one.word]} {one.word}{f' ({one.note})' if one.note else ''}"
 
 
 def sentence(found: CompareDocument) -> str:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..measure import CacheAside
+from .tables import emulation
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/): one colour an outcome, the same in every picture.
 COLOURS = {
@@ -73,7 +74,7 @@ def latency_distribution(run: CacheAside) -> Picture:
     """Draw how many reads were answered within each time: origin alone against all reads."""
     with mpl.rc_context(fname=STYLE):
         figure, axes = _canvas(
-            "Share of requests answered within …", "response time, ms (logarithmic)", "share of requests"
+            _titled("Share of requests answered within …", run), "response time, ms (logarithmic)", "share of requests"
         )
         series = {"origin alone": run.origin.response_ms, "all reads": run.reads.response_ms}
         for (name, times), dash in zip(series.items(), ("--", "-"), strict=True):
@@ -87,7 +88,10 @@ def latency_distribution(run: CacheAside) -> Picture:
         axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
         _legend(figure)
     origin, reads = (float(np.median(times)) for times in series.values())
-    caption = f"Half of all reads were answered within {reads:.1f} ms; half of the origin's own within {origin:.0f} ms."
+    caption = (
+        f"Half of all reads were answered within {reads:.1f} ms; half of the origin's own within {origin:.0f} ms"
+        f"{emulation(run.site.emulated)}."
+    )
     return picture(figure, f"Cumulative distribution of response times. {caption}", caption)
 
 
@@ -96,7 +100,7 @@ def latency_over_time(run: CacheAside) -> Picture:
     outcomes, times = np.array(run.reads.outcomes), run.reads.response_ms
     with mpl.rc_context(fname=STYLE):
         figure, axes = _canvas(
-            "Every read, by outcome", "seconds since the first read", "response time, ms (logarithmic)"
+            _titled("Every read, by outcome", run), "seconds since the first read", "response time, ms (logarithmic)"
         )
         for outcome in sorted(set(run.reads.outcomes)):
             chosen = outcomes == outcome
@@ -116,11 +120,15 @@ def latency_over_time(run: CacheAside) -> Picture:
     slow = run.plan.schedule.times[outcomes != "hit"]
     last = (
         f"the last read that had to wait for the origin came after {slow.max():.1f} s" if len(slow) else "all were hits"
-    )
+    ) + emulation(run.site.emulated)
     counts = ", ".join(f"{count:,} {name}" for name, count in sorted(run.reads.counts.items()))
     return picture(
         figure, f"Response time of each read over time: {counts}; {last}.", f"{counts.capitalize()}; {last}."
     )
+
+
+def _titled(title: str, run: CacheAside) -> str:
+    return f"{title} (emulated)" if run.site.emulated else title
 
 
 def _canvas(title: str, x: str, y: str) -> tuple[Figure, Axes]:

@@ -14,6 +14,7 @@ from ..measure.lock_contention import LockContention
 from ..measure.result import ContentionRow
 from ..measure.stories import Happened, Told
 from .figures import STYLE, Picture, picture
+from .tables import emulation
 
 _A, _B, _INK, _PAUSE = "#0072B2", "#E69F00", "#1D1B16", "#8A857A"
 _GOOD, _BAD = "#00714F", "#B84A00"  # darker than the palette's: they are read as text, too
@@ -36,11 +37,12 @@ _ENDINGS = {0: "not paid", 1: "paid once", 2: "paid twice"}
 
 def lock_waits(run: LockContention) -> Picture:
     """Draw every wait by the number of callers, with its median."""
-    groups = [*run.contention, run.fair]
+    groups, emulated = [*run.contention, run.fair], run.site.environment.emulated
     with mpl.rc_context(fname=STYLE):
         figure = _figure(3.8)
         axes = figure.subplots()
-        axes.set(title="How long callers wait for one lock", ylabel="wait, ms (logarithmic)")
+        word = " (emulated)" if emulated else ""
+        axes.set(title=f"How long callers wait for one lock{word}", ylabel="wait, ms (logarithmic)")
         axes.set_xlabel("callers at once, and grants a second")
         for place, group in enumerate(groups):
             _waits(axes, place, group)
@@ -51,7 +53,8 @@ def lock_waits(run: LockContention) -> Picture:
         ticks = [_tick(row) for row in run.contention_rows]
         axes.set_xticks(range(len(ticks)), ticks)
     medians = ", ".join(f"{_named(group)}: {np.median(group.wait_ms):.1f} ms" for group in groups)
-    caption = f"Each point is a grant, each bar a median. Medians by callers at once: {medians}."
+    caption = f"Each point is a grant, each bar a median. Medians by callers at once: {medians}"
+    caption += f"{emulation([emulated] if emulated else [])}."
     return picture(figure, f"Waits for one lock by the number of callers. {caption}", caption)
 
 

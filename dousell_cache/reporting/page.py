@@ -83,6 +83,8 @@ def _found(results: Results, *, judged: bool, connected: bool) -> str:
         case "fail":
             return "disconnected"
         case "inconclusive":
+            if results.together and results.together.verdict == "inconclusive":
+                return "doubted"
             return "inconclusive" if judged else "unjudged"
     return "error"
 

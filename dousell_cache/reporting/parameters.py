@@ -33,6 +33,7 @@ class Parameter:
         low: the smallest number allowed.
         high: the largest.
         choices: the only words allowed.
+        schemes: how an address may begin, where one is asked for; empty text is none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Parameter:
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -67,6 +69,9 @@ class Parameter:
     def _check(self, value: Value, text: str) -> None:
         if self.choices and value not in self.choices:
             message = f'there is no {self.name} "{text}": {suggestion(text, self.choices)}'
+            raise ConfigurationError(message)
+        if self.schemes and value and not str(value).startswith(self.schemes):  # not quoted: it may hold a password
+            message = f"parameter {self.name} must be an address that begins with {', '.join(self.schemes)}"
             raise ConfigurationError(message)
         if isinstance(value, (int, float)) and not self.low <= value <= self.high:
             message = f"parameter {self.name} must be between {plain(self.low)} and {plain(self.high)}, not {text}"
@@ -117,6 +122,9 @@ OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profil
 """Parameters that are set by an option of the command, not by ``-p``."""
 _SCHEDULER = "a Dask scheduler's address such as tcp://10.0.0.5:8786, whose workers they are; empty: none"
 _PRICES = "a file of prices over the usual ones, see docs/reference/cost.md; empty: the usual ones"
+SCHEDULER_SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
+"""How the address of a Dask scheduler may begin; a test holds it to what opens one."""
+
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -133,7 +141,7 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
             _PROFILE,
             Parameter("workers", "int", 1, "how many processes make the reads; 1: the kernel itself", 1, 64),
-            Parameter("scheduler", "str", "", _SCHEDULER),
+            Parameter("scheduler", "str", "", _SCHEDULER, schemes=SCHEDULER_SCHEMES),
         ),
         "02_compare_environments": (
             _ENVIRONMENTS,

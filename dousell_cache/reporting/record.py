@@ -151,12 +151,13 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
 def environment_verdict(status: Status, results: Iterable[Result], *, judges: bool = True) -> RunVerdict:
     """Return the word for one environment: its status when something went wrong, else what the figures say.
 
-    A connection test counts like a target: passed when every step did.
+    A connection test counts like a target: passed when every step did. So does an environment that was compared, where
+    it is in doubt: inconclusive, since who reads only the word must not take its figures for sound.
 
     Args:
         status: how it went.
         results: what its notebooks published.
-        judges: whether it is there to judge; a mere comparison that ran to its end passes, without a target.
+        judges: whether it is there to judge; a mere comparison that ran to its end, beyond doubt, passes without one.
     """
     if status != "ok":
         return "unreachable" if status == "unreachable" else "error"
@@ -164,6 +165,7 @@ def environment_verdict(status: Status, results: Iterable[Result], *, judges: bo
     for result in results:
         words += [verdict.word for verdict in result.verdicts]
         words += ["pass" if all(step.passed for step in result.steps) else "fail"] if result.steps else []
+        words += ["inconclusive" for row in result.compared if row.doubt]
     return overall(words) if words or judges else "pass"
 
 

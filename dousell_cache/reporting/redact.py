@@ -9,12 +9,16 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 MASK = "•••"
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|(^|_)(KEY|APIKEY|PWD|AUTH)($|_)", re.IGNORECASE)
-_USERINFO = re.compile(r"(?<=://)[^\s/@\"'<>\\]+(?=@)")
+_USERINFO = re.compile(r"(?<=://)[^\s/\"'<>\\]+(?=@)")  # up to the last @: a password may hold one
+_Document = TypeVar("_Document")
 _SHORTEST = 6  # masking a shorter value would mask half of the text, and it is no secret
 
 
@@ -34,6 +38,29 @@ def redactor(environ: Mapping[str, str] | None = None) -> Callable[[str], str]:
         return _USERINFO.sub(MASK, text)
 
     return redact
+
+
+def redacted(document: _Document, redact: Callable[[str], str]) -> _Document:
+    """Return a document whose texts all came through the redactor: the last thing before it is written.
+
+    Text by text, since a secret made of digits would tear up a number in its JSON.
+
+    Args:
+        document: a struct, of structs, lists and mappings.
+        redact: takes credentials and private paths out of a text.
+    """
+    return msgspec.convert(_redacted(msgspec.to_builtins(document), redact), type(document))
+
+
+def _redacted(part: Any, redact: Callable[[str], str]) -> Any:
+    match part:
+        case str():
+            return redact(part)
+        case list():
+            return [_redacted(one, redact) for one in part]
+        case dict():
+            return {name: _redacted(one, redact) for name, one in part.items()}
+    return part
 
 
 def _secrets(environ: Mapping[str, str]) -> list[str]:

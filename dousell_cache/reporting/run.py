@@ -15,9 +15,8 @@ from . import index, page
 from .folder import RunFolder, writing
 from .journal import Journal
 from .measuring import Measuring, Stage
-from .parameters import Value
 from .record import EXIT_CODES, TOGETHER, EnvironmentRecord, Results, Run, encode, run_verdict
-from .redact import redactor
+from .redact import redacted, redactor
 from .request import Request
 from .spec import write_atomically
 from .stopping import Stop, Watch, stop_requests
@@ -79,7 +78,7 @@ def run(
                 way = Measuring(request, folder, journal, stop, observe, worker, Path(scratch).resolve())
                 records = way.records()
                 way.keep_samples()
-            results = _results(request, folder.id, journal.status.started, records, stop)
+            results = redacted(_results(request, folder.id, journal.status.started, records, stop), redactor())
             write_atomically(folder.path / "results.json", encode(results))
             write_atomically(folder.path / "index.html", page.render(results, folder.path, request.language).encode())
             reason = stop.halt.reason if stop.halt else None
@@ -93,15 +92,6 @@ def run(
     return Finished(results, folder.final)
 
 
-def _shown(parameters: dict[str, dict[str, Value]]) -> dict[str, dict[str, Value]]:
-    """Return parameters as they may be written: a path or an address among them may name somebody."""
-    redact = redactor()
-    return {
-        notebook: {name: redact(value) if isinstance(value, str) else value for name, value in given.items()}
-        for notebook, given in parameters.items()
-    }
-
-
 def _results(request: Request, run_id: str, started: str, records: dict[str, EnvironmentRecord], stop: Stop) -> Results:
     verdict = run_verdict(records.values())
     facts = Run(
@@ -110,8 +100,8 @@ def _results(request: Request, run_id: str, started: str, records: dict[str, Env
         finished=utc_now(),
         profile=request.profile,
         notebooks=[notebook.name for notebook in request.notebooks],
-        parameters=_shown(request.parameters),
-        command=redactor()(request.command),
+        parameters=request.parameters,
+        command=request.command,
         host=this_host(),
         commit=commit(),
         parallel=request.parallel,

@@ -1,4 +1,7 @@
-"""Runs that were kept: found by what a user calls them, read back whole."""
+"""Runs that were kept: found by what a user calls them, read back whole.
+
+An environment counts wherever it was measured: by notebooks of its own, or as a row of those that compare several.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +14,17 @@ import pyarrow.parquet as pq
 
 from ..environments import NAMES
 from ..errors import ConfigurationError
-from ..measure.result import Result
+from ..measure.kpis import judge_all, kpis_in_force
+from ..measure.load_result import FAILED
+from ..measure.result import EnvironmentRow, Result
+from ..measure.sides import WITHDRAWN
 from ..measure.stats import Samples
 from .listing import find, names
 from .nearest import suggestion
-from .record import SCHEMA, VERSION, Results
+from .record import SCHEMA, VERSION, EnvironmentRecord, Results
 
 _READS = "cache"  # the path of the reads through the cache, in the samples
+_UNANSWERED = (*FAILED, WITHDRAWN)
 
 
 @dataclass(frozen=True)
@@ -37,34 +44,71 @@ class Kept:
         """Its own id, whatever its folder is called."""
         return self.results.run.id
 
+    @property
+    def environments(self) -> list[str]:
+        """The environments that were asked for, and those that were compared."""
+        beside = [row.environment for result in self._spanning.values() for row in result.compared]
+        return list(dict.fromkeys([*self.results.environments, *beside]))
+
+    def found(self, environment: str) -> dict[str, Result]:
+        """Return what its notebooks found in an environment, by notebook; those without figures are left out."""
+        rows = [(name, one, row) for name, one in self._spanning.items() for row in one.compared]
+        beside = {name: _alone(one, row) for name, one, row in rows if row.environment == environment}
+        own = _published(self.results.environments.get(environment))
+        return {name: one for name, one in {**own, **beside}.items() if one.figures}
+
     def measured(self, environment: str) -> dict[str, Result]:
-        """Return what its notebooks found in an environment, by notebook; those without figures are left out.
+        """Return what :meth:`found` does, where there is something.
 
         Raises:
             ConfigurationError: the run has no such environment, or measured nothing there; the message says why.
         """
-        records = self.results.environments
-        if environment not in records:
-            message = f"run {self.id} has no environment {environment}: {suggestion(environment, records)}"
+        if environment not in self.environments:
+            message = f"run {self.id} has no environment {environment}: {suggestion(environment, self.environments)}"
             raise ConfigurationError(message)
-        record = records[environment]
-        found = {name: one.result for name, one in record.notebooks.items() if one.result and one.result.figures}
+        found = self.found(environment)
         if not found:
-            message = f"run {self.id} measured nothing in {environment}: {record.reason or 'no notebook has figures'}"
+            record = self.results.environments.get(environment)
+            reason = (record and record.reason) or "no notebook has figures"
+            message = f"run {self.id} measured nothing in {environment}: {reason}"
             raise ConfigurationError(message)
         return found
+
+    @property
+    def _spanning(self) -> dict[str, Result]:
+        return _published(self.results.together)
 
     def response_ms(self, environment: str, notebook: str) -> Samples:
         """Return the response times of the answered reads through the cache, in order; empty when they are not kept."""
         path = self.folder / "samples.parquet"
-        wanted = [("environment", "=", environment), ("notebook", "=", notebook), ("path", "=", _READS)]
+        own = [("environment", "=", environment), ("path", "=", _READS), ("notebook", "=", notebook)]
+        beside = [("path", "=", environment), ("notebook", "=", notebook)]  # of several, a path is an environment
         try:
-            rows = pq.read_table(path, columns=["response_ms", "outcome"], filters=wanted)
+            rows = pq.read_table(path, columns=["response_ms", "outcome"], filters=[own, beside])
         except (OSError, pa.ArrowInvalid):
             return np.empty(0)
-        answered = np.array([outcome != "error" for outcome in rows["outcome"].to_pylist()], dtype=bool)
+        answered = np.array([outcome not in _UNANSWERED for outcome in rows["outcome"].to_pylist()], dtype=bool)
         times: Samples = rows["response_ms"].to_numpy()[answered]
         return times
+
+
+def _published(record: EnvironmentRecord | None) -> dict[str, Result]:
+    return {name: one.result for name, one in record.notebooks.items() if one.result} if record else {}
+
+
+def _alone(result: Result, row: EnvironmentRow) -> Result:
+    """Return one of several environments that were measured side by side as a result of its own, with its doubt."""
+    return msgspec.structs.replace(
+        result,
+        environment=row.environment,
+        cache=row.cache,
+        emulated=row.emulated,
+        figures=row.figures,
+        outcomes=row.outcomes,
+        verdicts=judge_all(row.figures, kpis_in_force(), untrusted=row.doubt),
+        compared=[],
+        place=row.place,
+    )
 
 
 def split(word: str) -> tuple[str, str | None]:

@@ -88,6 +88,11 @@ class Section:
         return [row for result in self.results for row in result.latency]
 
     @property
+    def doubts(self) -> list[str]:
+        """Which of the environments that were compared are in doubt, and why."""
+        return [f"{row.environment}: {row.doubt}" for one in self.results for row in one.compared if row.doubt]
+
+    @property
     def steps(self) -> list[Step]:
         """The connection test."""
         return [step for result in self.results for step in result.steps]

@@ -44,7 +44,7 @@ def compare_with_history(run: str, out: Path) -> CompareDocument:
     word, only = split(run)
     now = open_run(word, out)
     earlier = list(all_runs(out))
-    environments = [only] if only else [name for name, one in now.results.environments.items() if one.figures]
+    environments = [only] if only else [name for name in now.environments if now.found(name)]
     histories = [found for name in environments for found in _histories(now, earlier, name)]
     if not histories:
         message = f"run {now.id} measured nothing that could have a history"
@@ -54,14 +54,14 @@ def compare_with_history(run: str, out: Path) -> CompareDocument:
 
 def _environments(first: Kept, second: Kept, in_a: str | None, in_b: str | None) -> list[tuple[str, str]]:
     """Return which environment of A goes with which of B: those named, else those that both have."""
-    ours, theirs = first.results.environments, second.results.environments
+    ours, theirs = first.environments, second.environments
     if in_a or in_b:
         return [(in_a or str(in_b), in_b or str(in_a))]
     both = [(name, name) for name in ours if name in theirs]
     if both:
         return both
     if len(ours) == len(theirs) == 1:
-        return [(next(iter(ours)), next(iter(theirs)))]
+        return [(ours[0], theirs[0])]
     message = f"{first.id} ({', '.join(ours)}) and {second.id} ({', '.join(theirs)}) have no environment in common"
     raise ConfigurationError(message)
 
@@ -94,6 +94,5 @@ def _histories(now: Kept, earlier: list[Kept], environment: str) -> list[History
 
 def _earlier(runs: list[Kept], environment: str, notebook: str) -> list[tuple[str, Result]]:
     """Return what a notebook found in an environment, in each run in which it found something."""
-    records = [(kept.id, kept.results.environments.get(environment)) for kept in runs]
-    found = [(run_id, record.notebooks.get(notebook)) for run_id, record in records if record]
-    return [(run_id, one.result) for run_id, one in found if one and one.result]
+    found = [(kept.id, kept.found(environment).get(notebook)) for kept in runs]
+    return [(run_id, result) for run_id, result in found if result]

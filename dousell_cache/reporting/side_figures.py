@@ -16,22 +16,24 @@ from .figures import STYLE, Picture, picture
 from .tables import interval, number
 
 # Okabe and Ito's palette, as for outcomes; a dash and a marker besides, so that none is told by its colour alone.
+_ORIGIN = "origin alone"
 _LOOKS = {
     "local": ("#009E73", "-", "o"),
     "dedicated": ("#CC79A7", "-.", "D"),
     "vercel": ("#0072B2", "--", "s"),
-    "origin alone": ("#7A5C00", ":", "^"),
+    _ORIGIN: ("#7A5C00", ":", "^"),
 }
 _PERCENTS = (50, 95, 99)
 
 
 def latency_curves(run: SideBySide) -> Picture:
     """Draw which share of the reads was answered within each time, in each environment and by the origin alone."""
-    series = {side.name: side.answered_ms for side in run.sides} | {"origin alone": run.origin.response_ms}
+    series = {side.label: side.answered_ms for side in run.sides} | {_ORIGIN: run.origin.response_ms}
+    looks = [*(_LOOKS[side.name] for side in run.sides), _LOOKS[_ORIGIN]]
     with mpl.rc_context(fname=STYLE):
         figure, axes = _canvas("Share of reads answered within …", "response time, ms (logarithmic)")
-        for name, times in series.items():
-            _curve(axes, name, times)
+        for (label, times), look in zip(series.items(), looks, strict=True):
+            _curve(axes, label, look, times)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.set_ylim(0, 1.02)
@@ -42,12 +44,12 @@ def latency_curves(run: SideBySide) -> Picture:
     return picture(figure, f"Cumulative distributions of response times by environment. {caption}", caption)
 
 
-def _curve(axes: Axes, name: str, times: NDArray[np.float64]) -> None:
-    colour, dash, marker = _LOOKS[name]
+def _curve(axes: Axes, label: str, look: tuple[str, str, str], times: NDArray[np.float64]) -> None:
+    colour, dash, marker = look
     ordered = np.sort(times)
     shares = np.arange(1, len(ordered) + 1) / len(ordered)
     marked = [int(len(ordered) * share) for share in (0.25, 0.5, 0.75, 0.95)]
-    axes.step(ordered, shares, dash, color=colour, label=name, lw=2, marker=marker, markevery=marked, ms=5)
+    axes.step(ordered, shares, dash, color=colour, label=label, lw=2, marker=marker, markevery=marked, ms=5)
 
 
 def latency_quantiles(run: SideBySide) -> Picture:
@@ -57,7 +59,7 @@ def latency_quantiles(run: SideBySide) -> Picture:
         for place, side in enumerate(run.sides):
             shift = 0.6 * (place + 1) / (len(run.sides) + 1) - 0.3
             found = [run.figures[side.name][f"p{percent}_ms"] for percent in _PERCENTS]
-            _intervals(axes, side.name, found, np.arange(len(_PERCENTS), dtype=np.float64) + shift)
+            _intervals(axes, side, found, np.arange(len(_PERCENTS), dtype=np.float64) + shift)
         for row, percent in enumerate(_PERCENTS):
             kpi = kpis_in_force().get(f"p{percent}_ms")
             if kpi:
@@ -82,7 +84,7 @@ def hit_rates(run: SideBySide) -> Picture:
             by_row = {"all reads": run.figures[side.name]["hit_rate"], **side.hit_rates(run.pages)}
             present = [(row, by_row[name]) for row, name in enumerate(rows) if name in by_row]
             places = np.array([row for row, _ in present], dtype=np.float64) + shift
-            _intervals(axes, side.name, [found for _, found in present], places)
+            _intervals(axes, side, [found for _, found in present], places)
         kpi = kpis_in_force().get("hit_rate")
         if kpi:
             _line(axes, kpi.target, "target")
@@ -100,11 +102,11 @@ def speedups(run: SideBySide) -> Picture:
     with mpl.rc_context(fname=STYLE):
         figure, axes = _canvas("Speedup, with 95 % intervals", "origin's mean ÷ mean of all reads", height=2.2)
         for row, side in enumerate(run.sides):
-            _intervals(axes, side.name, [run.figures[side.name]["speedup"]], np.array([float(row)]))
+            _intervals(axes, side, [run.figures[side.name]["speedup"]], np.array([float(row)]))
         _line(axes, 1.0, "no gain")
         axes.set_xlim(left=0)
         axes.set_ylim(len(run.sides) - 0.4, -0.6)
-        axes.set_yticks(range(len(run.sides)), [side.name for side in run.sides])
+        axes.set_yticks(range(len(run.sides)), [side.label for side in run.sides])
     caption = f"{_told(run, 'speedup', 'Speedup', '×')}; misses count, as visitors wait for them, too."
     return picture(figure, f"Speedup by environment. {caption}", caption)
 
@@ -120,7 +122,7 @@ def rate_curves(run: SideBySide) -> Picture:
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.yaxis.set_major_formatter("{x:,g}")
         figure.legend(loc="outside right upper")
-    knees = "; ".join(f"{side.name}: {_knee(side)}" for side in run.sides)
+    knees = "; ".join(f"{side.label}: {_knee(side)}" for side in run.sides)
     caption = f"Hits stay fast up to a rate a second of: {knees}. Client and servers share this machine's processors."
     return picture(figure, f"P50 and P95 of hits by offered rate. {caption}", caption)
 
@@ -130,7 +132,7 @@ def _sweep(axes: Axes, side: Side) -> None:
     rates = [step.rate for step in side.steps]
     for percent, width in (("p50", 1.0), ("p95", 2.0)):
         times = [_ms(step, percent) for step in side.steps]
-        label = f"{side.name} {percent.upper()}"
+        label = f"{side.label} {percent.upper()}"
         axes.plot(rates, times, dash, color=colour, lw=width, marker=marker, ms=4 * width, mfc="none", label=label)
     if side.knee.rate is not None:
         axes.axvline(side.knee.rate, color=colour, lw=1, ls=dash, alpha=0.6)
@@ -142,10 +144,10 @@ def _ms(step: Step, percent: str) -> float:
 
 def _knee(side: Side) -> str:
     found = side.knee
+    late = ", where the generator itself was late" if found.doubt else ""
     if found.rate is None:
-        return f"less than {found.slow_at:,.0f}"
-    slow = f"slow at {found.slow_at:,.0f}" + (", where the generator itself was late" if found.doubt else "")
-    return f"{found.rate:,.0f}, {slow}" if found.slow_at else f"{found.rate:,.0f} and above"
+        return f"less than {found.slow_at:,.0f}{late}"
+    return f"{found.rate:,.0f}, slow at {found.slow_at:,.0f}{late}" if found.slow_at else f"{found.rate:,.0f} and above"
 
 
 def _told(run: SideBySide, figure: str, label: str, unit: str) -> str:
@@ -153,16 +155,17 @@ def _told(run: SideBySide, figure: str, label: str, unit: str) -> str:
     told = []
     for side in run.sides:
         found = run.figures[side.name][figure]
-        told.append(f"{side.name} {number(found.value, unit)} ({interval(found, unit)})")
+        told.append(f"{side.label} {number(found.value, unit)} ({interval(found, unit)})")
     return f"{label}: {', '.join(told)}"
 
 
-def _intervals(axes: Axes, name: str, found: Sequence[Interval], places: NDArray[np.float64]) -> None:
-    colour, _, marker = _LOOKS[name]
+def _intervals(axes: Axes, side: Side, found: Sequence[Interval], places: NDArray[np.float64]) -> None:
+    colour, _, marker = _LOOKS[side.name]
     values = [one.value for one in found]
     below = [one.value - (one.value if one.low is None else one.low) for one in found]
     above = [(one.value if one.high is None else one.high) - one.value for one in found]
-    axes.errorbar(values, places, xerr=[below, above], fmt=marker, color=colour, ms=6, capsize=3, lw=1.5, label=name)
+    label, reach = side.label, [below, above]
+    axes.errorbar(values, places, xerr=reach, fmt=marker, color=colour, ms=6, capsize=3, lw=1.5, label=label)
 
 
 def _line(axes: Axes, value: float, label: str) -> None:

@@ -15,13 +15,14 @@ _FIGURES = {
 
 
 def side_table(run: SideBySide) -> Table:
-    """Show every figure of every environment with its interval, a column for each."""
+    """Show every figure of every environment with its interval, a column for each, and what speaks against it."""
     rows = [
         (label, *(_cell(run, side.name, figure, unit) for side in run.sides))
         for figure, (label, unit) in _FIGURES.items()
     ]
+    rows.append(("In doubt", *(side.doubt or "no" for side in run.sides)))
     rows.append(("Distance", *(_distance(side.place) for side in run.sides)))
-    return Table("The same reads in every environment", ("figure", *(side.name for side in run.sides)), rows)
+    return Table("The same reads in every environment", ("figure", *(side.label for side in run.sides)), rows)
 
 
 def _cell(run: SideBySide, name: str, figure: str, unit: str) -> str:

@@ -86,8 +86,13 @@ def seen(verdict: Verdict) -> str:
     return number(figure.value, kpi.unit)
 
 
-def verdict_table(verdicts: Iterable[Verdict]) -> Table:
-    """Show figures against their targets."""
+def emulation(parts: Sequence[str]) -> str:
+    """Write which parts are emulated, to be put behind a title or a caption; empty when all is real."""
+    return f" (emulated: {'; '.join(parts)})" if parts else ""
+
+
+def verdict_table(verdicts: Iterable[Verdict], emulated: Sequence[str] = ()) -> Table:
+    """Show figures against their targets, and in the caption what of the environment is emulated."""
     rows = [
         (
             verdict.kpi.label,
@@ -100,7 +105,9 @@ def verdict_table(verdicts: Iterable[Verdict]) -> Table:
         for verdict in verdicts
     ]
     return Table(
-        "Targets and what was measured", ("KPI", "target", "measured", "95 % interval", "samples", "verdict"), rows
+        f"Targets and what was measured{emulation(emulated)}",
+        ("KPI", "target", "measured", "95 % interval", "samples", "verdict"),
+        rows,
     )
 
 
