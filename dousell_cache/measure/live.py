@@ -26,7 +26,7 @@ from .popularity import Keys
 from .provenance import commit
 from .result import Result, this_host, utc_now
 from .significance import rank_test
-from .stats import Interval, Samples, percentile, share
+from .stats import Interval, Keys, Samples, percentile, share
 from .workload import Schedule, zipf_ranks
 
 RATE = 75.0
@@ -101,11 +101,13 @@ class Party:
         site: the open site.
         place: how far its cache is.
         blocks: what became of its requests, a block for each pair.
+        asked: which page each of them asked for; None where nobody noted it.
     """
 
     site: Site
     place: Place
     blocks: list[LoadResult]
+    asked: Keys | None = None
 
     @property
     def answered_ms(self) -> Samples:
@@ -127,7 +129,11 @@ class Party:
         """The figures of all blocks together."""
         hits = np.array([outcome == "hit" for block in self.blocks for outcome in block.outcomes])
         times = self.answered_ms
-        return {"hit_rate": share(hits), "p50_ms": percentile(times, 50), "p95_ms": percentile(times, 95)}
+        return {
+            "hit_rate": share(hits, keys=self.asked),
+            "p50_ms": percentile(times, 50),
+            "p95_ms": percentile(times, 95),
+        }
 
     @property
     def by_pair(self) -> list[Mapping[str, float]]:
@@ -232,7 +238,9 @@ async def measure_live(
         blocks[turn.second].append(await _block(sites[turn.second], pages[turn.second], plan, turn))
     if progress:
         progress(len(order), len(order))
-    first, second = (Party(*one) for one in zip(sites, [one.until_now() for one in surveys], blocks, strict=True))
+    asked = np.concatenate([plan.ranks(pair) for pair in range(plan.pairs)])
+    places = [one.until_now() for one in surveys]
+    first, second = (Party(*one, asked) for one in zip(sites, places, blocks, strict=True))
     return Live(plan, started, time.monotonic() - clock, first, second, targets)
 
 

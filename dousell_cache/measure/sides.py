@@ -21,7 +21,7 @@ from .steady import steady_hit_rate
 from .usage import Usage
 from .workload import Schedule
 
-_REQUESTS = {"quick": 480, "full": 20_000}
+_REQUESTS = {"quick": 600, "full": 20_000}
 RATE = 40.0  # reads per second of each environment: few enough that a small machine measures the cache and not itself
 _BOUNDS = {"requests": (100, 1_000_000), "properties": (1, 1_000), "seed": (0, 2**32 - 1)}  # as notebook 02 has them
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
@@ -36,7 +36,7 @@ class SidePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure; equal plans ask for the same pages at the same times.
 
     Args:
-        requests: how many reads in each environment; None for what the profile says (480 quick, 20,000 full).
+        requests: how many reads in each environment; None for what the profile says (600 quick, 20,000 full).
         properties: how many properties the site has; a tenth as many owners.
         seed: of arrivals, pages and changes.
         profile: ``quick`` or ``full``.
@@ -179,7 +179,8 @@ class Side:
         read = self.outcomes != WITHDRAWN
         kinds = np.array([page_of(key, pages).kind for key in self.keys])
         present = [page.kind for page in pages if np.any(read & (kinds == page.kind))]
-        return {kind: share(self.outcomes[read & (kinds == kind)] == "hit") for kind in present}
+        chosen = {kind: read & (kinds == kind) for kind in present}
+        return {kind: share(self.outcomes[mine] == "hit", keys=self.keys[mine]) for kind, mine in chosen.items()}
 
 
 @dataclass(frozen=True, eq=False)
