@@ -38,7 +38,7 @@ no-venv   = echo "$$python cannot make a virtual environment: on Debian and Ubun
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test chaos bench lint lab format docs release lock clean $(if $(HEALTHY),,.venv/.ready)
+.PHONY: help setup report test chaos kills browser bench lint lab format docs release lock clean $(if $(HEALTHY),,.venv/.ready)
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile \
@@ -68,6 +68,16 @@ chaos: setup ## make the long runs that prove the promises
 	@.venv/bin/python -m dousell_cache.testing.ledger --attempts 500 --processes 8 --seeds 20
 	@.venv/bin/python benchmarks/faults.py
 
+# Every notebook as it is, in JupyterLab in a real Chromium: minutes, since `make test` runs two of them.
+browser: setup ## run all notebooks in JupyterLab in a real browser
+	@DOUSELL_CACHE_BROWSER=all .venv/bin/python -m pytest -q tests/browser/test_lab.py $(ARGS)
+
+# Runs of three environments at once, and one whose disk is full: a small file system of its own, in a user's name space.
+kills: setup ## run reports that are stopped, killed, out of space, or at once, again and again
+	@.venv/bin/python -m pytest -q tests/test_reporting_run.py tests/test_reporting_run_lock.py -k 'hangs or signal or killed or loses or limit'
+	@.venv/bin/python -m benchmarks.full_disk
+	@.venv/bin/python -m benchmarks.parallel --runs 20
+
 # The peers live in an environment of their own, so that the project's lock carries none of them.
 bench: setup .venv-bench/.ready ## measure this package beside its peers: see docs/reference/benchmarks.md
 	@.venv/bin/python -m benchmarks $(ARGS)
@@ -78,8 +88,8 @@ lint: setup ## check style, format and types
 	@.venv/bin/mypy $(TYPED)
 
 # Jupyter refuses to start as root unless told so; for anybody else the flag does nothing.
-lab: setup ## open JupyterLab on notebooks/
-	@.venv/bin/jupyter lab --allow-root $(ARGS) notebooks
+lab: setup ## open JupyterLab on the overview, notebooks/08_overview.ipynb
+	@.venv/bin/jupyter lab --allow-root $(ARGS) notebooks/08_overview.ipynb
 
 format: setup ## rewrite the code in the house format, empty the notebooks of outputs
 	@.venv/bin/ruff check --fix-only .
@@ -136,6 +146,8 @@ else
 	  echo; test -f $@
 endif
 	@.venv/bin/python -m dousell_cache.local.postgrest || : without it, reports read PostgreSQL directly and say so
+	@npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --silent 2>/dev/null \
+	  || : without it, the tests of pages install it, or say what is missing
 	@echo '→ ready: try .venv/bin/dousell-cache check'
 
 .venv-bench/.ready: benchmarks/requirements.txt benchmarks/requirements-nodeps.txt constraints.txt pyproject.toml

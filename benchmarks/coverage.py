@@ -65,8 +65,12 @@ def stalls(gap: int, stall: int, length: int, runs: int, seed: int = SEED) -> Ma
 
 
 def covered(intervals: list[Interval], truth: float) -> str:
-    """Return how many of the intervals hold the truth, in percent."""
-    return percent(np.array([one.low is not None and one.low <= truth <= (one.high or 0) for one in intervals]))
+    """Return how many of the intervals hold the truth, in percent; and how many there were, where some were refused."""
+    given = [(one.low, one.high) for one in intervals if one.low is not None and one.high is not None]
+    if not given:
+        return "none given"
+    held = percent(np.array([low <= truth <= high for low, high in given]))
+    return held if len(given) == len(intervals) else f"{held} of {len(given) / len(intervals):.0%}"
 
 
 def percent(flags: NDArray[np.bool_]) -> str:
@@ -95,6 +99,8 @@ def percentiles(runs: int) -> Iterator[Row]:
     stalled = np.percentile(stalls(500, 15, 100_000, 100, seed=1), (50, 95, 99)).tolist()
     for name, made, truths in (
         ("independent, 300", correlated(0, 300, runs), normal),
+        ("AR(1) 0.9, 100", correlated(0.9, 100, runs), normal),
+        ("AR(1) 0.9, 300", correlated(0.9, 300, runs), normal),
         ("independent, 4,000", correlated(0, 4_000, runs), normal),
         ("AR(1) 0.9, 1,000", correlated(0.9, 1_000, runs), normal),
         ("AR(1) 0.9, 4,000", correlated(0.9, 4_000, runs), normal),

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nbformat
 
 from dousell_cache.measure.kpis import KPIS, alerts, judge
@@ -27,6 +28,8 @@ from dousell_cache.reporting.record import (
 
 v4: Any = nbformat.v4  # typed in part only
 NAME = "01_measure_cache_aside"
+STARTED = "2026-11-22T19:30:00+00:00"
+HOST = Host(system="Linux 6.1", machine="x86_64", cpus=2, python="3.11.7", versions={"redis": "8.1.0"})
 GOOD = {"hit_rate": Interval(0.9715, 0.951, 0.983, 2000), "p95_ms": Interval(4.462, 2.7, 9.81, 2000)}
 BAD = {"hit_rate": Interval(0.6234, 0.60, 0.65, 2000), "p95_ms": Interval(4.462, 2.7, 9.81, 2000)}
 VAGUE = {"hit_rate": Interval(0.9512, None, None, 4), "p95_ms": Interval(48.1, 40.0, 61.0, 60)}
@@ -63,18 +66,18 @@ def made_up(
     *,
     exit_code: int | None = None,
     run_id: str = "20261122T193000Z-3f2a",
+    started: str = STARTED,
 ) -> Results:
     """Return the results of a run that never was."""
-    host = Host(system="Linux 6.1", machine="x86_64", cpus=2, python="3.11.7", versions={"redis": "8.1.0"})
     run = Run(
         id=run_id,
-        started="2026-11-22T19:30:00+00:00",
+        started=started,
         finished="2026-11-22T19:31:05+00:00",
         profile="quick",
         notebooks=[NAME],
         parameters={NAME: {"environment": "local", "requests": None, "ttl": 300.0}},
         command="dousell-cache report --env local,vercel -p 'ttl=<300>'",
-        host=host,
+        host=HOST,
         commit="0123456789abcdef0123456789abcdef01234567-dirty",
     )
     verdict = run_verdict(environments.values())
@@ -82,15 +85,18 @@ def made_up(
     return Results(run=run, verdict=verdict, exit_code=code, environments=dict(environments))
 
 
-def measured(figures: Mapping[str, Interval], *, emulated: Sequence[str] = ()) -> EnvironmentRecord:
-    """Return the record of an environment whose one notebook published these figures."""
+def measured(
+    figures: Mapping[str, Interval], *, emulated: Sequence[str] = (), host: str = "", started: str = STARTED
+) -> EnvironmentRecord:
+    """Return the record of an environment whose one notebook published these figures, perhaps on a known machine."""
     result = Result(
         notebook=NAME,
         environment="any",
         cache="redis://127.0.0.1:6379",
         origin="Supabase",
         emulated=list(emulated),
-        started="2026-11-22T19:30:00+00:00",
+        started=started,
+        host=msgspec.structs.replace(HOST, id=host),
         seconds=20.0,
         parameters={},
         figures={**figures, "speedup": Interval(12.34, 10.1, 15.2, 40)},
@@ -127,6 +133,18 @@ def failed(status: Status, reason: str) -> EnvironmentRecord:
         samples=0,
         notebooks={NAME: notebook},
     )
+
+
+def many(out: Path, p95_ms: Sequence[float], *, environments: Sequence[str] = ("local",)) -> list[Results]:
+    """Leave a run a day on one machine, each with its P95 and a hit rate that stays; return them, oldest first."""
+    left = []
+    for day, value in enumerate(p95_ms, start=1):
+        started = f"2026-10-{day:02d}T06:00:00+00:00"
+        figures = {**GOOD, "p95_ms": Interval(value, value * 0.9, value * 1.1, 2000)}
+        records = {name: measured(figures, host="5f0c81a9be77", started=started) for name in environments}
+        left.append(made_up(records, run_id=f"202610{day:02d}T060000Z-{day:04x}", started=started))
+        finished(out, left[-1])
+    return left
 
 
 def finished(out: Path, results: Results) -> Path:

@@ -168,7 +168,8 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "local": {"errors", "local", "__version__"},
     "testing": EVERYTHING_IN_THE_CORE | {"local", "testing"},
     "dousell": SITE,
-    "dousell.receipts": set(),
+    "languages": set(),
+    "dousell.receipts": {"languages"},
     "dousell.paydunya": {"errors"},
     "dousell.ledger": {"errors", "local", "dousell.origin"},
     "dousell.charging": {"errors", "locks", "dousell.ledger", "dousell.paydunya", "dousell.receipts"},
@@ -181,7 +182,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "dousell.paydunya",
         "dousell.receipts",
     },
-    "dousell.properties": {"async_cache", "dousell.ledger", "dousell.origin", "dousell.receipts"},
+    "dousell.properties": {"async_cache", "errors", "dousell.ledger", "dousell.origin", "dousell.receipts"},
     "dousell.pages": {
         "async_cache",
         "dousell.ledger",
@@ -193,6 +194,9 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
+    "measure.phases": {"events", "measure.load_result"},
+    "measure.withdrawals": set(),
+    "measure.survival": SITE | {"measure", "testing.faults"},
     "monitor": SITE | {"adapters", "measure", "monitor"},
     "monitor.figures": {"measure.stats", "monitor.node_figures"},
     "monitor.node_figures": set(),
@@ -236,8 +240,9 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     },
     "tuning.pseudonyms": set(),
     "tuning.rows": {"events", "tuning.pseudonyms"},
-    "reporting": SITE | {"measure", "monitor", "tuning", "reporting", "__version__"},
-    "cli": SITE | {"measure", "monitor", "tuning", "reporting", "testing", "cli", "env_file", "__version__"},
+    "reporting": SITE | {"languages", "measure", "monitor", "tuning", "reporting", "__version__"},
+    "cli": SITE
+    | {"languages", "measure", "monitor", "tuning", "reporting", "testing", "cli", "env_file", "__version__"},
 }
 # Loaded inside a function, where it is needed and perhaps not installed.
 MAY_IMPORT_LATE: dict[str, set[str]] = {"transport.connect": {"local"}}

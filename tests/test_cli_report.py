@@ -27,6 +27,7 @@ CANARY = "c4n4ry-secret-2468"
         (["--env", "local,local"], "the environment local is asked for twice"),
         (["--notebook", "01_mesure_cache_aside"], 'did you mean "01_measure_cache_aside"?'),
         (["--profile", "ful"], 'there is no profile "ful": did you mean "full"?'),
+        (["--lang", "french"], 'there is no language "french"'),
         (["-p", "request=500"], 'has a parameter "request": did you mean "requests"?'),
         (["-p", "requests=many"], 'parameter requests must be a whole number such as 2000, or none, not "many"'),
         (["-p", "requests=7"], "parameter requests must be between 100 and 1,000,000, not 7"),
@@ -147,6 +148,18 @@ def test_from_cron_it_is_one_line(tmp_path: Path) -> None:
     (folder,) = (entry for entry in (tmp_path / "reports").iterdir() if entry.is_dir())
     reason = "nothing listens at redis://•••@127.0.0.1:1/0: start the server or check REDIS_URL"
     assert line == f"unreachable (dedicated unreachable: {reason}): reports/{folder.name}/index.html"
+
+
+def test_in_french_the_line_and_the_pages_are_french(tmp_path: Path) -> None:
+    """With --lang fr the line, the run's page and the list of runs are French, and the command on the page says so."""
+    write_notebook(tmp_path / "mine.ipynb", "'never run'")
+    done = report(tmp_path, "--notebook", "mine.ipynb", "--lang", "fr")
+    assert (done.returncode, done.stderr) == (4, "")
+    assert done.stdout.startswith("injoignable (dedicated injoignable: nothing listens at ")
+    (page,) = (tmp_path / "reports").glob("*/index.html")
+    for written in (page, tmp_path / "reports" / "index.html"):
+        assert '<html lang="fr">' in written.read_text("utf-8")
+    assert "--lang fr" in page.read_text("utf-8")
 
 
 def test_json_is_alone_on_stdout(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What others get: the wheel, and the source package, which is the repository less what git ignores."""
 
+import configparser
 import json
 import re
 import subprocess
@@ -105,10 +106,10 @@ def test_the_package_says_its_licence_and_extras(metadata: Message, wheel: dict[
 
 
 def test_the_command_is_installed(wheel: dict[str, str]) -> None:
-    """The wheel installs one command, `dousell-cache`."""
-    assert wheel["INFO/entry_points.txt"].split() == [
-        "[console_scripts]",
-        "dousell-cache",
-        "=",
-        "dousell_cache.cli:main",
-    ]
+    """The wheel installs one command, `dousell-cache`, and one exporter for nbconvert, `dousell`."""
+    registered = configparser.ConfigParser()
+    registered.read_string(wheel["INFO/entry_points.txt"])
+    assert {name: dict(registered[name]) for name in registered.sections()} == {
+        "console_scripts": {"dousell-cache": "dousell_cache.cli:main"},
+        "nbconvert.exporters": {"dousell": "dousell_cache.reporting.exporter:DousellExporter"},
+    }

@@ -1,5 +1,6 @@
 """What visitors and owners read, and what a change of a property withdraws: on a real database, read both ways."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from dousell_cache import AsyncCache, connect_async
+from dousell_cache import AsyncCache, CacheUnavailable, connect_async
 from dousell_cache.dousell import database
 from dousell_cache.dousell.ledger import Ledger, LedgerRefused, LedgerUnavailable, postgres_ledger, supabase_ledger
 from dousell_cache.dousell.origin import Origin, postgres_origin, supabase_origin
@@ -21,6 +22,7 @@ from dousell_cache.dousell.properties import (
     update_property,
 )
 from dousell_cache.local import Cloud
+from dousell_cache.testing import FaultProxy
 
 WAYS = ["supabase", "postgres"]
 DAY = date(2026, 1, 15)
@@ -167,19 +169,96 @@ async def test_a_change_that_makes_no_sense_changes_nothing(reader: Reader, chan
     assert await outcome(reader, "all_properties_public") == "hit"
 
 
-async def test_a_change_of_which_nobody_knows_withdraws_every_list(reader: Reader) -> None:
-    """When the ledger's answer is lost, the page, the home page and the lists of all cities are loaded anew."""
+class Losing:
+    """A ledger whose first answers are lost, after their calls were carried out."""
 
-    class Lost:
-        async def call(self, function: str, arguments: Any) -> Any:
-            await reader.ledger.call(function, arguments)
+    def __init__(self, ledger: Ledger, lost: int) -> None:
+        self._ledger, self._lost = ledger, lost
+        self.calls = 0
+
+    async def call(self, function: str, arguments: Any) -> Any:
+        """Call, and lose the answer if it is one of the first."""
+        answer = await self._ledger.call(function, arguments)
+        self.calls += 1
+        if self.calls <= self._lost:
             raise LedgerUnavailable("the answer was lost")
+        return answer
 
+
+async def test_a_lost_answer_is_asked_for_again(reader: Reader) -> None:
+    """When one answer is lost, a second call tells what stands; where it was before is unknown, so every list goes."""
+    (first, *_) = await public_properties(reader.cache, reader.origin)
+    page = await property_page(reader.cache, reader.origin, first["id"])
+    other = next(name for name in await reader.origin.cities() if name != page["city"]["name"])
+    for city in (page["city"]["name"], other):
+        await search_city(reader.cache, reader.origin, city)
+    losing = Losing(reader.ledger, 1)
+    changed = await update_property(reader.cache, losing, first["id"], {"title": page["title"]})
+    assert (losing.calls, changed and changed["title"]) == (2, page["title"])
+    searched = [f"search:{page['city']['name']}:any", f"search:{other}:any"]
+    assert [await outcome(reader, key) for key in searched] == ["miss"] * 2
+
+
+async def test_a_change_of_which_nobody_knows_withdraws_every_list(reader: Reader) -> None:
+    """When the answers stay lost, page, home page, the lists of all cities and all dashboards are loaded anew."""
     (first, *_) = await public_properties(reader.cache, reader.origin)
     page = await property_page(reader.cache, reader.origin, first["id"])
     for city in ("Dakar", "Mbour"):
         await search_city(reader.cache, reader.origin, city, "villa")
+    await owner_dashboard(reader.cache, reader.ledger, page["owner_id"], as_of=DAY)
     with pytest.raises(LedgerUnavailable, match="the answer was lost"):
-        await update_property(reader.cache, Lost(), first["id"], {"title": page["title"]})
+        await update_property(reader.cache, Losing(reader.ledger, 2), first["id"], {"title": page["title"]})
     shown = ["all_properties_public", f"detail:{first['id']}", "search:Dakar:villa", "search:Mbour:villa"]
-    assert [await outcome(reader, key) for key in shown] == ["miss"] * 4
+    shown.append(f"dashboard:{page['owner_id']}")
+    assert [await outcome(reader, key) for key in shown] == ["miss"] * 5
+
+
+async def test_a_cancelled_caller_leaves_nothing_outdated(reader: Reader) -> None:
+    """Cancelled while the ledger answers, an update goes on to its end, and its pages are withdrawn."""
+    (first, *_) = await public_properties(reader.cache, reader.origin)
+    page = await property_page(reader.cache, reader.origin, first["id"])
+    answering, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def call(self, function: str, arguments: Any) -> Any:
+            answer = await reader.ledger.call(function, arguments)
+            answering.set()
+            await go_on.wait()
+            return answer
+
+    task = asyncio.create_task(update_property(reader.cache, Slow(), first["id"], {"title": page["title"]}))
+    await answering.wait()
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [await outcome(reader, key) for key in ("all_properties_public", f"detail:{first['id']}")] == ["miss"] * 2
+
+
+async def test_a_cache_that_dies_meanwhile_is_told_all_of_it_later(
+    loaded: Cloud, valkey_url: str, namespace: str
+) -> None:
+    """When neither command of a withdrawal arrives, page, search and dashboard are owed, and none stays as it was."""
+    async with AsyncExitStack() as stack:
+        proxy = stack.enter_context(FaultProxy(valkey_url))
+        connected = await connect_async(proxy.url, namespace=namespace, patience=1)
+        cache = await stack.enter_async_context(connected)
+        origin = await stack.enter_async_context(postgres_origin(loaded.postgres_url, None))
+        ledger = await stack.enter_async_context(postgres_ledger(loaded.postgres_url))
+        (first, *_) = await public_properties(cache, origin)
+        page = await property_page(cache, origin, first["id"])
+        await search_city(cache, origin, page["city"]["name"])
+        await owner_dashboard(cache, ledger, page["owner_id"], as_of=DAY)
+        proxy.inject("reset")
+        with pytest.raises(CacheUnavailable):
+            await update_property(cache, ledger, first["id"], {"title": page["title"]})
+        proxy.heal()
+        keys = ["all_properties_public", f"detail:{first['id']}", f"search:{page['city']['name']}:any"]
+        keys.append(f"dashboard:{page['owner_id']}")
+        async with await connect_async(valkey_url, namespace=namespace, patience=5) as other:
+            deadline = asyncio.get_running_loop().time() + 20
+            while (await other.explain(keys[0])).outcome == "hit":
+                assert asyncio.get_running_loop().time() < deadline, "the debt was never paid"
+                await cache.get("anything")  # a read pays what is owed first
+                await asyncio.sleep(0.05)
+            assert [(await other.explain(key)).outcome for key in keys] == ["miss"] * 4

@@ -167,3 +167,12 @@ async def test_an_empty_schedule_has_an_empty_result() -> None:
     assert result.valid
     with pytest.raises(ValueError, match="needs samples"):
         result.percentile(50)
+
+
+@pytest.mark.parametrize(("lag", "doubted"), [(0.6, False), (8.0, True)])
+def test_a_few_slow_reads_hide_no_late_generator(lag: float, doubted: bool) -> None:
+    """When most of the median is lag there is doubt, though a few slow reads make the lag small beside P99."""
+    service = np.where(np.arange(1_000) % 33 == 0, 320.0, 0.5)
+    late = np.full(1_000, lag)
+    load = LoadResult(service + late, service, late, ["hit"] * 1_000, [], np.arange(1_000) / 75)
+    assert bool(load.doubt) == doubted

@@ -58,6 +58,8 @@ def test_a_load_becomes_a_step() -> None:
     found = summed_up(100, load)
     assert (found.rate, found.requests, found.hits, found.p95_ms.value) == (100, 200, 0.75, 3.0)
     assert found.achieved == pytest.approx(100 * 1.99 / 3.99)
+    assert found.doubt == load.doubt == "only 50 of 100 requests a second could be started"
+    assert knee([made(50, 2), found]).doubt == found.doubt
 
 
 async def test_a_step_has_enough_requests_for_an_interval() -> None:

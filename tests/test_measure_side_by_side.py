@@ -14,7 +14,8 @@ from dousell_cache.dousell.site import open_site
 from dousell_cache.errors import ConfigurationError, MeasurementFailed
 from dousell_cache.local.process import free_ports
 from dousell_cache.measure import Progress, Result, SideBySide, SidePlan, measure_side_by_side, side_by_side, sides
-from dousell_cache.measure.sides import WITHDRAWN, sum_of
+from dousell_cache.measure.sides import MONTH_SECONDS, WITHDRAWN, sum_of
+from dousell_cache.measure.steady import steady_hit_rate
 from dousell_cache.measure.usage import Usage
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PLAN = SidePlan(requests=300, properties=8, seed=5)
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Read faster, sweep over two rates only, and take no laden machine for a dead cache."""
     patch.setattr(side_by_side, "open_site", partial(open_site, patience=5))
-    patch.setattr(sides, "_RATE", 200.0)
+    patch.setattr(sides, "RATE", 200.0)
     patch.setattr(sides, "_ORIGIN_RATE", 200.0)
     patch.setattr(side_by_side, "_RATES", {"quick": (400, 800)})
     patch.setattr(side_by_side, "_STEP_SECONDS", {"quick": 0.1})
@@ -105,12 +106,15 @@ async def test_prices_of_ones_own_are_read_first(tmp_path: Path) -> None:
 
 
 def test_the_cost_rests_on_what_the_server_executed(run: SideBySide) -> None:
-    """Commands inside scripts are in the projection; the sentence names the commands, a plan and a dated price."""
+    """Commands inside scripts are in the projection, for the misses of that rate; the sentence names a dated price."""
     assert run.usage.executed is not None
     assert run.usage.billed > run.usage.sent
+    misses = 1 - steady_hit_rate(run.pages, 1_000_000 / MONTH_SECONDS)
+    beyond = (run.usage.billed - 300) / run.usage.origin_calls
     sentences = run.cost_reading(1_000_000)
-    assert f"are {1_000_000 * run.usage.billed / 300:,.0f} commands" in sentences
+    assert f"{1_000_000 * (1 + beyond * misses):,.0f} commands" in sentences
     assert "by its price of 20" in sentences
+    assert 0.5 < run.answer_kb < 20
     assert run.costs(1_000)[0].usd == 0
 
 

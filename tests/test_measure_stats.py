@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.coverage import keyed
+from benchmarks.coverage import correlated, keyed
 from dousell_cache.measure import stats
 from dousell_cache.measure.stats import (
     Interval,
@@ -158,15 +158,37 @@ def test_what_was_seen_after_all_is_a_share() -> None:
     assert never(np.zeros(0, bool)) == Interval(0.0)
 
 
-@pytest.mark.parametrize("count", [1, 10, 20, 100, 10_000])
-def test_no_event_is_a_bound_and_not_a_zero(count: int) -> None:
-    """When all or none of n values are true, the interval is one-sided and about 3 ÷ n to 5 ÷ n wide, never nothing."""
+@pytest.mark.parametrize(("count", "alike"), [(40, 10), (100, 10), (400, 10), (1_000, 25), (10_000, 250)])
+def test_values_that_are_all_the_same_know_little_of_their_clusters(count: int, alike: int) -> None:
+    """When all or none of n values are true, ten of them, or a block, count for one: the interval is one-sided."""
     none, every = share(np.zeros(count, bool)), share(np.ones(count, bool))
     assert (none.value, none.low, every.value, every.high) == (0, 0, 1, 1)
     assert none.high is not None
-    assert every.low is not None
-    assert 3 / (count + 3) <= none.high <= 5 / count
+    assert none.high == pytest.approx(1 / (1 + count / alike / 1.959964**2))
     assert every.low == pytest.approx(1 - none.high)
+
+
+def test_a_share_of_few_values_has_no_interval() -> None:
+    """Below forty values, as for a mean, a share is a number and no more."""
+    assert share(np.ones(39, bool)) == Interval(1.0, samples=39)
+    assert share(np.ones(40, bool)).low is not None
+
+
+def test_misses_that_come_in_runs_do_not_pass_by_luck() -> None:
+    """Of runs whose misses come twenty at a time and whose hit rate is 85 %, hardly any surely has more than 90 %."""
+    generator = np.random.default_rng(4)
+    for count in (40, 100, 300):
+        runs = [np.repeat(generator.random(count // 20) < 0.85, 20) for _ in range(500)]
+        found = [share(run) for run in runs]
+        assert sum(one.low is not None and one.low > 0.9 for one in found) <= 10
+
+
+@pytest.mark.parametrize(("percent", "count"), [(95, 60), (95, 100), (99, 300), (99, 1_000)])
+def test_few_clusters_give_no_percentile(percent: float, count: int) -> None:
+    """Of AR(1) 0.9, a few hundred samples are a few dozen: an upper end below the truth would pass what fails."""
+    truth = NormalDist().inv_cdf(percent / 100)
+    found = [percentile(run, percent) for run in correlated(0.9, count, 300)]
+    assert sum(one.high is not None and one.high < truth for one in found) <= 9  # 3 %
 
 
 @pytest.mark.parametrize("misses", [0.0, 0.05])

@@ -1,4 +1,4 @@
-"""The suite's own notebooks: thin, without outputs, and run to their end as a report runs them."""
+"""The suite's own notebooks, run to their end as a report runs them."""
 
 import json
 from pathlib import Path
@@ -7,28 +7,10 @@ import msgspec
 import pytest
 
 from dousell_cache.cli import main
-from dousell_cache.reporting import catalog
 from dousell_cache.reporting.record import Results
 
 LOCKS = "03_measure_lock_contention"
 TTLS = "04_tune_ttl"
-
-
-@pytest.mark.parametrize("name", catalog.names())
-def test_notebooks_are_thin(name: str) -> None:
-    """One title, no stored outputs, prose before each cell of code, eight lines a cell at most, but for parameters."""
-    cells = catalog.read_notebook(catalog.folder() / f"{name}.ipynb").cells
-    titles = [line for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
-    assert sum(line.startswith("# ") for line in titles) == 1
-    for before, cell in zip([None, *cells], cells, strict=False):
-        if cell.cell_type == "code":
-            assert before is not None
-            assert before.cell_type == "markdown"
-            assert not cell.outputs
-            assert cell.execution_count is None
-            lines = [line for line in cell.source.splitlines() if line.strip()]
-            assert len(lines) <= 8 or "parameters" in cell.metadata.get("tags", [])  # there, a line each
-            assert "def " not in cell.source
 
 
 def test_the_notebook_about_locks_runs_from_top_to_bottom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,3 +70,39 @@ def test_the_notebook_about_ttls_runs_from_top_to_bottom(tmp_path: Path, capsys:
         "A/B of two TTLs",
     ):
         assert text in shown
+
+
+SMALL = ["-p", "seconds=1", "-p", "rate=40", "-p", "keys=4", "-p", "every=0.5", "-p", "traffic=20"]
+SHOWN = {
+    "05_survive_failures": ("reads were answered", "What became of the reads of each phase", "added to one read"),
+    "06_monitor_cache": ("What processes flushed", "3 looks in", "Hit rate: lowest", "P95 response time: highest"),
+    "07_measure_invalidation": (
+        "reads were stale",
+        "Time from a change to its first correct answer",
+        "stale for up to",
+    ),
+}
+
+
+def test_the_notebooks_about_trouble_run_from_top_to_bottom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless, 05, 06 and 07 end by themselves, show their tables and pictures, and publish what they found."""
+    chosen = [word for name in SHOWN for word in ("--notebook", name[:2])]
+    main(["report", "--env", "local", *chosen, *SMALL, "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    for name, texts in SHOWN.items():
+        record = results.environments["local"].notebooks[name]
+        assert (record.status, record.reason) == ("ok", None)
+        assert record.result is not None
+        (kept,) = tmp_path.glob(f"*/notebooks/local/{name}.ipynb")
+        shown = json.dumps(json.loads(kept.read_text("utf-8"))["cells"], ensure_ascii=False)
+        assert [text for text in texts if text not in shown] == []
+
+
+def test_the_overview_runs_once_and_needs_no_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run headless where no report was made before, it ends well and says how to make one."""
+    main(["report", "--env", "local", "--notebook", "08", "-p", f"runs={tmp_path}", "--out", str(tmp_path), "--json"])
+    results = msgspec.json.decode(capsys.readouterr().out, type=Results)
+    assert results.together is not None
+    assert results.together.notebooks["08_overview"].status == "ok"
+    (kept,) = tmp_path.glob("*/notebooks/together/08_overview.ipynb")
+    assert "There are no runs yet" in kept.read_text("utf-8")

@@ -5,7 +5,7 @@ import pytest
 from dousell_cache.measure.kpis import KPIS, judge
 from dousell_cache.measure.result import LatencyRow
 from dousell_cache.measure.stats import Interval
-from dousell_cache.reporting.charts import LogScale, bullet
+from dousell_cache.reporting.charts import LogScale, Plot, bullet
 
 
 @pytest.mark.parametrize("name", list(KPIS))
@@ -39,3 +39,24 @@ def test_a_scale_of_nothing_stands() -> None:
     """No rows, or times of nothing, break no page."""
     assert LogScale([]).place(0) == 0
     assert LogScale([LatencyRow("hit", 0, 0, 0, 0)]).ticks
+
+
+def test_a_plot_has_better_values_where_one_expects_them() -> None:
+    """Runs stand side by side in their order, a larger value higher, all inside the drawing, the target among them."""
+    plot = Plot([Interval(10.0, 9.0, 400.0, 99), Interval(20.0, None, None, 3)], 100.0, 30.0, target=15.0)
+    (first, low), (second, high) = plot.dots
+    assert 0 < first < second < 100
+    assert 0 <= high < low <= 30
+    assert plot.target == pytest.approx((low + high) / 2)
+    corners = [tuple(map(float, corner.split(","))) for corner in plot.band.split()]
+    assert len(corners) == 4
+    assert all(0 <= x <= 100 and 0 <= y <= 30 for x, y in corners)
+    assert corners[1] == corners[2] == (second, high)
+    assert plot.line == f"{first:g},{low:g} {second:g},{high:g}"
+
+
+def test_a_plot_of_runs_that_agree_is_a_level_line() -> None:
+    """No spread, or a single run, is no division by zero."""
+    same = Interval(4.0, 4.0, 4.0, 9)
+    assert [y for _, y in Plot([same, same], 100.0, 30.0).dots] == [15.0, 15.0]
+    assert Plot([same], 100.0, 30.0).dots == [(50.0, 15.0)]

@@ -85,7 +85,7 @@ def test_every_outcome_has_a_colour_and_a_marker_of_its_own() -> None:
     """Any outcome is drawn with a colour and, for those who do not tell colours, a marker of its own."""
     outcomes = get_args(Outcome)
     assert len({figures.COLOURS[outcome] for outcome in outcomes}) == len(outcomes)
-    assert len({figures._MARKERS[outcome] for outcome in outcomes}) == len(outcomes)
+    assert len({figures.MARKERS[outcome] for outcome in outcomes}) == len(outcomes)
     latency_over_time(run([outcomes[index % len(outcomes)] for index in range(100)]))
 
 

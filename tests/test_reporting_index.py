@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import index, spec
 
-from .reports import BAD, GOOD, Seen, failed, finished, made_up, measured, unfinished
+from .reports import BAD, GOOD, Seen, failed, finished, made_up, many, measured, unfinished
 
 
 def listed(out: Path) -> Seen:
@@ -20,8 +21,9 @@ def listed(out: Path) -> Seen:
 
 
 def run_ids(seen: Seen) -> list[str]:
-    """Return the runs on the list, in order."""
-    return [href.partition("/")[0] for href in seen.values("a", "href") if href.endswith("/index.html")]
+    """Return the runs on the list, in order; the links above it have a class."""
+    links = [attrs["href"] for tag, attrs in seen.tags if tag == "a" and list(attrs) == ["href"]]
+    return [href.partition("/")[0] for href in links if href.endswith("/index.html")]
 
 
 def test_no_run_is_no_problem(tmp_path: Path) -> None:
@@ -118,3 +120,57 @@ def test_a_run_that_ends_meanwhile_is_not_left_out(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(index, "write_atomically", slow)
     assert len(run_ids(listed(tmp_path))) == 2
+
+
+def test_the_list_can_be_narrowed(tmp_path: Path) -> None:
+    """Each run carries what it can be chosen by; the choices are those that occur, and wait for JavaScript."""
+    finished(tmp_path, made_up({"local": measured(GOOD), "vercel": measured(BAD)}))
+    seen = listed(tmp_path)
+    (form,) = [attrs for tag, attrs in seen.tags if tag == "form"]
+    assert "hidden" in form
+    assert seen.values("select", "name") == ["environment", "verdict", "profile", "host"]
+    assert seen.values("option", "value") == ["", "local", "vercel", "", "fail", "", "quick", "", "?"]
+    (run,) = [attrs for tag, attrs in seen.tags if tag == "tbody"]
+    assert run == {"data-v": "fail", "data-p": "quick", "data-h": "?", "data-e": "local vercel"}
+    assert "hidden" not in run
+
+
+def test_trends_and_regressions_are_shown(tmp_path: Path) -> None:
+    """Each figure with a target has a drawing that tells its numbers; what was worse than usual is marked twice."""
+    many(tmp_path, [4.0, 4.1, 3.9, 4.05, 4.0, 20.0, 4.0])
+    seen = listed(tmp_path)
+    drawn = [told for told in seen.values("svg", "aria-label") if told.startswith("P95 response in local over 7 runs")]
+    assert len(drawn) == 1
+    assert "One run was worse than usual: 6 October 2026, 06:00 UTC, 20.0 ms." in drawn[0]
+    assert seen.values("path", "class").count("worse") == 1
+    assert seen.text.count("20.0 ms worse than usual") == 1
+
+
+def test_a_regression_without_a_column_is_named(tmp_path: Path) -> None:
+    """What was worse than usual and has no column stands beside the environment."""
+    for day, value in enumerate([4.0, 4.1, 3.9, 4.05, 4.0, 9.0], start=1):
+        started = f"2026-10-{day:02d}T06:00:00+00:00"
+        record = measured({"p50_ms": Interval(value, value * 0.9, value * 1.1, 2000)}, host="5f", started=started)
+        finished(tmp_path, made_up({"local": record}, run_id=f"202610{day:02d}T060000Z-aaaa", started=started))
+    assert "local P50 response worse than usual" in " ".join(listed(tmp_path).text.split())
+
+
+def test_verdicts_are_a_strip(tmp_path: Path) -> None:
+    """The last runs stand side by side, oldest first, each a mark with moment and verdict that leads to its page."""
+    many(tmp_path, [4.0, 90.0])
+    unfinished(tmp_path, "20261003T060000Z-aaaa", "running", os.getpid())
+    marks = [attrs["aria-label"] for _, attrs in listed(tmp_path).tags if "title" in attrs]
+    assert marks == [
+        "1 October 2026, 06:00 UTC: pass",
+        "2 October 2026, 06:00 UTC: fail",
+        "22 November 2026, 19:30 UTC: running",
+    ]
+
+
+def test_a_list_in_french(tmp_path: Path) -> None:
+    """Words, numbers and months are French."""
+    many(tmp_path, [4.0])
+    index.write(tmp_path, "fr")
+    seen = Seen((tmp_path / "index.html").read_text("utf-8"))
+    for said in ("1 rapport.", "octobre 2026", "97,2\u00a0%", "réussi", "Taux de succès"):
+        assert said in seen.text

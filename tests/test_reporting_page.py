@@ -11,8 +11,9 @@ from dousell_cache.measure.place import Place
 from dousell_cache.measure.stats import Interval
 from dousell_cache.reporting import page, tables
 from dousell_cache.reporting.record import EnvironmentRecord, Results
+from dousell_cache.reporting.templating import WORDS
 
-from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, measured, save, v4
+from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, many, measured, save, v4
 
 HOSTILE = '<script src="https://evil.example/x.js"></script>'
 CASES: dict[str, tuple[dict[str, EnvironmentRecord], str]] = {
@@ -45,7 +46,7 @@ def test_the_verdict_comes_first(case: tuple[str, Seen, Results]) -> None:
     assert results.verdict == verdict
     assert [tag for tag, _ in seen.tags if tag == "h1"] == ["h1"]
     assert CASES[verdict][1] in seen.text
-    assert page.WORDS[results.verdict] in seen.text
+    assert WORDS[results.verdict] in seen.text
 
 
 def test_nothing_is_fetched(case: tuple[str, Seen, Results]) -> None:
@@ -200,3 +201,67 @@ def test_the_notebook_is_on_the_page(tmp_path: Path) -> None:
 def test_the_page_is_small(tmp_path: Path) -> None:
     """Without its notebooks' pictures a page of two environments is well under 100 KB."""
     assert len(page.render(made_up(CASES["pass"][0]), tmp_path)) < 60_000
+
+
+def test_margin_and_trend_stand_beside_a_figure(tmp_path: Path) -> None:
+    """How much is left, what changed since the run before, and a drawing that tells its numbers."""
+    many(tmp_path, [9.0, 4.4])
+    results = made_up({"local": measured(GOOD, host="5f0c81a9be77")})
+    seen = shown(results, tmp_path / results.run.id)
+    for said in ("5.10 points to spare", "40.2 ms to spare", "like the run before"):
+        assert said in seen.text
+    (drawn,) = [told for told in seen.values("svg", "aria-label") if told.startswith("P95 response")]
+    assert drawn == (
+        "P95 response over 3 runs alike, oldest first: 9.00 ms, 4.40 ms, 4.46 ms. "
+        "The run before had 4.40 ms, this one has 4.46 ms. Like the run before."
+    )
+
+
+def test_what_is_missed_comes_first(tmp_path: Path) -> None:
+    """Among the figures of an environment, the missed ones stand above the met ones."""
+    seen = shown(made_up({"local": measured({"p95_ms": GOOD["p95_ms"], "hit_rate": BAD["hit_rate"]})}), tmp_path)
+    assert seen.exact[:2] == [BAD["hit_rate"].value, GOOD["p95_ms"].value]
+
+
+def test_a_page_in_french(tmp_path: Path) -> None:
+    """Words, numbers and moments are French; a notebook is what it was, and the numbers for programs are the same."""
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# What is it worth?\n\nThe *prose*.")])
+    save(notebook, tmp_path / "notebooks" / "local" / f"{NAME}.ipynb")
+    results = made_up({"local": measured(BAD), "vercel": failed("unreachable", "nothing listens there")})
+    seen = Seen(page.render(results, tmp_path, "fr"))
+    text = " ".join(seen.text.split())
+    assert seen.values("html", "lang") == ["fr"]
+    for said in ("Injoignable : vercel", "62,3 %", "22 novembre 2026 à 19:30 UTC", "2 040", "Alerte : Taux de succès"):
+        assert said in text
+    assert "manqué de 30,0 points au pire" in text
+    assert seen.values("div", "lang") == ["en"]
+    assert seen.exact == shown(results, tmp_path).exact
+
+
+def test_what_makes_a_page_too_large_is_left_to_its_file(tmp_path: Path) -> None:
+    """A page stays within its budget: what failed is on it, then what comes first; the rest is linked, and said so."""
+    large = v4.new_notebook(cells=[v4.new_markdown_cell("# Large\n\n" + "Words and words. " * 25_000)])
+    small = v4.new_notebook(cells=[v4.new_markdown_cell("# Small\n\nA few words.")])
+    for name, notebook in {"local": small, "vercel": large, "dedicated": large}.items():
+        save(notebook, tmp_path / "notebooks" / name / f"{NAME}.ipynb")
+    records = {"local": measured(GOOD), "vercel": measured(GOOD), "dedicated": failed("cell_error", "no")}
+    html = page.render(made_up(records), tmp_path)
+    text = " ".join(Seen(html).text.split())
+    assert len(html.encode()) <= page.BUDGET
+    assert html.count("Words and words. Words") > 0
+    assert "A few words." in text
+    assert "This page would be larger than 500 KB with this notebook's content" in text
+    assert Seen(html).values("a", "href").count(f"notebooks/vercel/{NAME}.ipynb") == 2
+    assert Seen(html).values("a", "href").count(f"notebooks/dedicated/{NAME}.ipynb") == 1
+
+
+def test_parts_that_are_still_read_shimmer(tmp_path: Path) -> None:
+    """A line, a card and a chart have each their placeholder, which no screen reader meets."""
+    html = page.render(made_up({"local": measured(GOOD)}), tmp_path)
+    style = Seen(html).styles
+    for kind in ("line", "card", "chart"):
+        assert f".skeleton.{kind}" in style
+    hidden = [attrs for tag, attrs in Seen(html).tags if tag == "div" and "skeleton" in attrs.get("class", "")]
+    assert hidden
+    assert all(attrs["aria-hidden"] == "true" for attrs in hidden)
+    assert "animation: shimmer" in style.partition("prefers-reduced-motion: no-preference) { .skeleton {")[2][:80]

@@ -118,3 +118,25 @@ def test_tables_can_be_read_and_scrolled() -> None:
     assert seen.values("th", "scope") == ["col", "row"]
     assert seen.values("div", "aria-label") == ["KPIs, table 1 of local, x", "Table 2 of local, x"]
     assert seen.values("div", "tabindex") == ["0", "0"]
+
+
+def test_ids_are_the_notebooks_own() -> None:
+    """Ids, what refers to them, names of choices and style get the notebook's name; other words stay."""
+    html = (
+        "<style>#a:checked ~ p { color: #abc }</style><input id='a' name='n'><label for='a'>x</label><a href='#a'>y</a>"
+    )
+    own = fit_in(html, "local, 01_x").html
+    assert "#local-01_x-a:checked" in own
+    assert "color: #abc" in own
+    seen = Seen(own)
+    assert (seen.values("input", "id"), seen.values("label", "for")) == (["local-01_x-a"], ["local-01_x-a"])
+    assert (seen.values("input", "name"), seen.values("a", "href")) == (["local-01_x-n"], ["#local-01_x-a"])
+
+
+def test_an_empty_header_is_a_cell() -> None:
+    """What heads nothing is no header, and has no scope."""
+    seen = Seen(fit_in("<table><thead><tr><th scope='col'></th><th>hits</th></tr></thead></table>", "x").html)
+    assert [(tag, attrs.get("scope")) for tag, attrs in seen.tags if tag in {"td", "th"}] == [
+        ("td", None),
+        ("th", "col"),
+    ]

@@ -18,9 +18,11 @@ import pytest
 
 from dousell_cache.reporting import catalog, supervise
 from dousell_cache.reporting.folder import ReportNotWritten
+from dousell_cache.reporting.measuring import Stage
 from dousell_cache.reporting.parameters import resolve_all
 from dousell_cache.reporting.record import Results, RunStatus
-from dousell_cache.reporting.run import Finished, Request, Stage, run
+from dousell_cache.reporting.request import Request
+from dousell_cache.reporting.run import Finished, run
 
 from .processes import gone
 from .reports import Seen, worker, write_notebook
@@ -51,13 +53,18 @@ HANG = "import time\nwhile True:\n    time.sleep(0.1)"
 SEIZE = "import ctypes\nctypes.PyDLL(None).sleep(600)" if Path("/proc").is_dir() else HANG
 
 
-def requested(*paths: Path, seconds: float = 60, environments: Sequence[str] = ("local",), **given: str) -> Request:
+def requested(
+    *paths: Path,
+    seconds: float = 60,
+    environments: Sequence[str] = ("local",),
+    parallel: bool = False,
+    **given: str,
+) -> Request:
     """Return a request for notebooks of one's own."""
     notebooks = catalog.find_all(str(path) for path in paths)
     declared = {notebook.name: notebook.parameters for notebook in notebooks}
-    return Request(
-        environments, notebooks, resolve_all(declared, given, "quick"), "quick", seconds, "dousell-cache report"
-    )
+    parameters = resolve_all(declared, given, "quick")
+    return Request(environments, notebooks, parameters, "quick", seconds, "dousell-cache report", parallel)
 
 
 @dataclass

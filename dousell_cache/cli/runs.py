@@ -73,7 +73,7 @@ def _add_prune(actions: Any) -> None:
 def list_runs(options: argparse.Namespace) -> int:
     """Print the runs of a folder; return the exit code."""
     environments = _environments(options.env)
-    last = _count("--last", options.last, least=1)
+    last = count("--last", options.last, least=1)
     from ..reporting.listing import entries
     from ..reporting.trends import trends
     from . import runs_text
@@ -98,7 +98,7 @@ def show_run(options: argparse.Namespace) -> int:
 
 def prune_runs(options: argparse.Namespace) -> int:
     """Remove what need not be kept and say what was done; return the exit code."""
-    keep, max_age = _count("--keep", options.keep, least=1), _age(options.max_age)
+    keep, max_age = count("--keep", options.keep, least=1), age(options.max_age)
     if keep is None and max_age is None:
         message = "say what to keep: --keep N for the newest so many, --max-age 90d for none that is older, or both"
         raise ConfigurationError(message)
@@ -133,7 +133,12 @@ def _environments_of(run: "Entry") -> set[str]:
     return set(run.summary.environments) if run.summary else set()
 
 
-def _count(option: str, text: str | None, *, least: int) -> int | None:
+def count(option: str, text: str | None, *, least: int) -> int | None:
+    """Read a whole number from the command line.
+
+    Raises:
+        ConfigurationError: it is none, or too small.
+    """
     if text is None:
         return None
     if not text.isdecimal() or int(text) < least:
@@ -142,7 +147,12 @@ def _count(option: str, text: str | None, *, least: int) -> int | None:
     return int(text)
 
 
-def _age(text: str | None) -> timedelta | None:
+def age(text: str | None) -> timedelta | None:
+    """Read ``--max-age`` from the command line.
+
+    Raises:
+        ConfigurationError: it is no age.
+    """
     if text is None:
         return None
     written = _AGE.fullmatch(text)

@@ -10,10 +10,10 @@ import msgspec
 from ..reporting.formatting import duration, seconds_between, unit_of, when
 from ..reporting.index import word_of
 from ..reporting.listing import Entry, EnvironmentSummary
-from ..reporting.page import WORDS
 from ..reporting.record import EnvironmentRecord, Results
 from ..reporting.retention import Judged
 from ..reporting.tables import Table, number, verdict_table
+from ..reporting.templating import WORDS
 from ..reporting.trends import MARKS, Trend, Trends
 
 _FIGURES = {"hit_rate": "hit rate", "p95_ms": "P95", "speedup": "speedup"}

@@ -1,14 +1,17 @@
 """What visitors and owners read, from the cache, and what a change of a property withdraws from it.
 
 An entry's key says what it is: `all_properties_public`, `detail:7`, `search:Dakar:any`, `search:Dakar:villa`,
-`dashboard:3`. Lists of a city carry its tag and the tag of all lists, what an owner sees carries the owner's.
+`dashboard:3`. Lists of a city carry its tag and the tag of all lists, dashboards their owner's and that of all of them.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 from ..async_cache import AsyncCache
+from ..errors import CacheUnavailable
 from .ledger import Answer, Ledger, LedgerUnavailable
 from .origin import Origin, Row
 from .receipts import owner_tag
@@ -16,7 +19,7 @@ from .receipts import owner_tag
 HOME_SECONDS, PROPERTY_SECONDS, SEARCH_SECONDS, DASHBOARD_SECONDS = 300.0, 3600.0, 600.0, 1800.0
 
 HOME_KEY = "all_properties_public"
-LISTS_TAG = "lists"  # for a change of which nobody knows what it was
+LISTS_TAG, DASHBOARDS_TAG = "lists", "dashboards"  # for a change of which nobody knows what it was
 
 
 def property_key(property_id: int) -> str:
@@ -90,13 +93,18 @@ async def owner_dashboard(
         answer: Answer | None = await ledger.call("owner_dashboard", arguments)
         return answer
 
-    return await cache.get_or_set(dashboard_key(owner_id), load, ttl=DASHBOARD_SECONDS, tags=[owner_tag(owner_id)])
+    return await cache.get_or_set(
+        dashboard_key(owner_id), load, ttl=DASHBOARD_SECONDS, tags=[owner_tag(owner_id), DASHBOARDS_TAG]
+    )
 
 
 async def update_property(
     cache: AsyncCache, ledger: Ledger, property_id: int, changes: Mapping[str, Any]
 ) -> Row | None:
     """Change a property, then withdraw what shows it: no read that starts after this returns sees it as it was.
+
+    A reply that is lost is asked for once more: the second call waits for the first, and changes nothing anew. Once
+    begun it goes on to its end, also if the caller is cancelled: what was changed must not be shown as it was.
 
     Args:
         cache: from which it is withdrawn.
@@ -109,18 +117,44 @@ async def update_property(
 
     Raises:
         LedgerRefused: a column is none that may be changed, or a value none that can be; nothing was changed.
-        LedgerUnavailable: nobody knows whether it was changed; every list is withdrawn, so call again at leisure.
+        LedgerUnavailable: nobody knows whether it was, or will yet be, changed. Every list and dashboard was withdrawn,
+            but only a call that ends well withdraws what a late change makes outdated: so call again until one does.
         CacheUnavailable: it was changed, and the cache does not know; this process tells it before trusting it again.
     """
+    changing = asyncio.ensure_future(_update_property(cache, ledger, property_id, changes))
+    _UNDER_WAY.add(changing)
+    changing.add_done_callback(_UNDER_WAY.discard)
     try:
-        answer = await ledger.call("update_property", {"property_id": property_id, "changes": dict(changes)})
+        return await asyncio.shield(changing)
+    except asyncio.CancelledError:
+        await asyncio.wait([changing])
+        if not changing.cancelled():
+            changing.exception()  # nobody waits for it any more
+        raise
+
+
+_UNDER_WAY: set[asyncio.Future[Row | None]] = set()  # the loop itself would forget them
+
+
+async def _update_property(
+    cache: AsyncCache, ledger: Ledger, property_id: int, changes: Mapping[str, Any]
+) -> Row | None:
+    arguments, lost = {"property_id": property_id, "changes": dict(changes)}, False
+    try:
+        try:
+            answer = await ledger.call("update_property", arguments)
+        except LedgerUnavailable:
+            lost = True
+            answer = await ledger.call("update_property", arguments)
     except LedgerUnavailable:
-        await withdraw_property(cache, property_id, [LISTS_TAG])
+        with suppress(CacheUnavailable):  # it is owed, and the ledger's failure is what the caller has to know
+            await withdraw_property(cache, property_id, [LISTS_TAG, DASHBOARDS_TAG])
         raise
     if answer["answer"] != "updated":
         return None
-    shown_in = [city_tag(city) for city in answer["cities"]]
-    await withdraw_property(cache, property_id, [*shown_in, owner_tag(answer["owner_id"])])
+    # Asked again, the ledger no longer knows in which city the property was before.
+    lists = [LISTS_TAG] if lost else [city_tag(city) for city in answer["cities"]]
+    await withdraw_property(cache, property_id, [*lists, owner_tag(answer["owner_id"])])
     row: Row = answer["property"]
     return row
 
@@ -134,7 +168,12 @@ async def withdraw_property(cache: AsyncCache, property_id: int, tags: Sequence[
         tags: of the lists and the dashboard that show it.
 
     Raises:
-        CacheUnavailable: the cache could not be told.
+        CacheUnavailable: the cache could not be told all of it; what it was not told is owed.
     """
-    await cache.invalidate(property_key(property_id), HOME_KEY)
-    await cache.invalidate_tags(*tags)
+    # Both are tried, whatever becomes of the other: only what was tried is owed.
+    told = await asyncio.gather(
+        cache.invalidate(property_key(property_id), HOME_KEY), cache.invalidate_tags(*tags), return_exceptions=True
+    )
+    for failure in told:
+        if isinstance(failure, BaseException):
+            raise failure

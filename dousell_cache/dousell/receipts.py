@@ -1,6 +1,7 @@
 """What is asked for and what comes of it, in the words the tenant and the visitor read. Pure.
 
-Every status is one of a closed set, and every one has its sentence, in French: the site shows it as it is.
+Every status is one of a closed set, and every one has its sentence, which the site shows as it is: in French, or in
+English for who asks for it.
 """
 
 from collections.abc import Mapping
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 from uuid import UUID
+
+from ..languages import Language, catalogue, section
 
 PaymentStatus = Literal[
     "paid",
@@ -24,28 +27,8 @@ PaymentStatus = Literal[
 ]
 VisitStatus = Literal["booked", "taken", "in_progress", "not_offered", "past", "lock_unavailable", "ledger_unavailable"]
 
-PAYMENT_MESSAGES: Mapping[PaymentStatus, str] = {
-    "paid": "Paiement effectué, merci",
-    "already_paid": "Ce loyer est déjà payé",
-    "in_progress": "Paiement déjà en cours",
-    "declined": "Paiement refusé : aucun montant n'a été débité. Vous pouvez réessayer",
-    "verifying": "Paiement en cours de vérification : vous ne serez pas débité deux fois",
-    "unpaid": "Aucun paiement n'est enregistré pour ce mois",
-    "key_reused": "Cette demande de paiement a déjà servi. Rechargez la page, puis réessayez",
-    "wrong_amount": "Le montant ne correspond pas au loyer. Rechargez la page, puis réessayez",
-    "not_due": "Aucun loyer n'est dû pour ce mois",
-    "lock_unavailable": "Paiement momentanément indisponible. Réessayez : un loyer n'est jamais débité deux fois",
-    "ledger_unavailable": "Paiement momentanément indisponible. Réessayez : un loyer n'est jamais débité deux fois",
-}
-VISIT_MESSAGES: Mapping[VisitStatus, str] = {
-    "booked": "Votre visite est réservée",
-    "taken": "Ce créneau vient d'être réservé. Choisissez-en un autre",
-    "in_progress": "Réservation déjà en cours",
-    "not_offered": "Ce bien ne se visite pas actuellement",
-    "past": "Ce créneau est passé. Choisissez-en un autre",
-    "lock_unavailable": "Réservation momentanément indisponible. Réessayez dans un instant",
-    "ledger_unavailable": "Réservation non confirmée. Réessayez : un créneau n'est jamais réservé deux fois",
-}
+PAYMENT_MESSAGES: Mapping[str, str] = section("fr", "payment")
+VISIT_MESSAGES: Mapping[str, str] = section("fr", "visit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +79,16 @@ class Receipt:
 
     @property
     def message(self) -> str:
-        """The sentence that the tenant reads."""
-        return PAYMENT_MESSAGES[self.status]
+        """The sentence that the tenant reads, in French."""
+        return self.message_in("fr")
+
+    def message_in(self, language: Language) -> str:
+        """Return the sentence that the tenant reads.
+
+        Args:
+            language: ``fr`` or ``en``.
+        """
+        return catalogue(language)[f"payment.{self.status}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +144,16 @@ class Booking:
 
     @property
     def message(self) -> str:
-        """The sentence that the visitor reads."""
-        return VISIT_MESSAGES[self.status]
+        """The sentence that the visitor reads, in French."""
+        return self.message_in("fr")
+
+    def message_in(self, language: Language) -> str:
+        """Return the sentence that the visitor reads.
+
+        Args:
+            language: ``fr`` or ``en``.
+        """
+        return catalogue(language)[f"visit.{self.status}"]
 
 
 def payment_lock(lease_id: int, month: date) -> str:

@@ -4,6 +4,7 @@ from .cache_aside import CacheAside, Plan, measure_cache_aside
 from .compare import Comparison, compare_results
 from .connection import ConnectionTest, check_connection
 from .history import History, against_history
+from .invalidation import Invalidation, InvalidationPlan, measure_invalidation
 from .kpis import KPIS, Alert, Kpi, Verdict, alerts, judge, judge_all
 from .live import Live, LivePlan, measure_live
 from .load import ClosedLoopWarning, LoadResult, run_closed_loop, run_open_loop
@@ -15,6 +16,7 @@ from .result import Result, publish
 from .side_by_side import measure_side_by_side
 from .sides import SideBySide, SidePlan
 from .stats import Interval
+from .survival import Survival, SurvivalPlan, measure_survival
 from .usage import Meter, Usage
 from .workers import run_in_workers
 from .workload import Schedule
@@ -29,6 +31,8 @@ __all__ = [
     "ConnectionTest",
     "History",
     "Interval",
+    "Invalidation",
+    "InvalidationPlan",
     "Keys",
     "Kpi",
     "Live",
@@ -45,6 +49,8 @@ __all__ = [
     "Schedule",
     "SideBySide",
     "SidePlan",
+    "Survival",
+    "SurvivalPlan",
     "Uniform",
     "Usage",
     "Verdict",
@@ -57,9 +63,11 @@ __all__ = [
     "judge",
     "judge_all",
     "measure_cache_aside",
+    "measure_invalidation",
     "measure_live",
     "measure_lock_contention",
     "measure_side_by_side",
+    "measure_survival",
     "page_mix",
     "publish",
     "run_closed_loop",

@@ -31,7 +31,9 @@ Word = Literal["better", "worse", "not significant", "cannot say"]
 Scale = Literal["ratio", "difference"]
 
 ALPHA = 0.05
-SHARES = frozenset({"hit_rate", "in_order", "in_order_fair", "double_payments", "double_bookings"})
+SHARES = frozenset(
+    {"hit_rate", "in_order", "in_order_fair", "double_payments", "double_bookings", "unanswered", "stale_reads"}
+)
 """The figures that are shares: they are compared by their difference, all others by their ratio."""
 
 _SMALL = {"ratio": 0.05, "difference": 0.01}  # a twentieth, or a percentage point: seldom worth acting on

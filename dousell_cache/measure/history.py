@@ -21,7 +21,7 @@ to run; hit rate, P50 and P95 have a target; in %:
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -98,13 +98,26 @@ def against_history(
     before = sorted((pair for pair in earlier if pair[1].started < now.started), key=lambda pair: pair[1].started)
     same = [pair for pair in before if pair[1].environment == now.environment and pair[1].notebook == now.notebook]
     alike = [(run, result) for run, result in same if like(now, result)]
-    figures = [_past(figure, now, [result for _, result in alike], figure in targets) for figure in now.figures]
     return History(
         run=side(now, name),
         earlier=[run for run, _ in alike],
         others=len(same) - len(alike),
-        figures=_judged(figures),
+        figures=among(now.figures, [result.figures for _, result in alike], targets=targets),
     )
+
+
+def among(
+    now: Mapping[str, Interval], earlier: Sequence[Mapping[str, Interval]], *, targets: Collection[str]
+) -> list[Past]:
+    """Return each figure of a run among those of earlier runs that are like it.
+
+    Args:
+        now: the run's figures, by name.
+        earlier: those of each earlier run, in any order.
+        targets: the figures that have a target.
+    """
+    found = {name: [figures[name].value for figures in earlier if name in figures] for name in now}
+    return _judged([_past(name, now[name], found[name], name in targets) for name in now])
 
 
 def like(now: Result, other: Result) -> bool:
@@ -127,9 +140,8 @@ _ARCSINE = _Line(
 )
 
 
-def _past(name: str, now: Result, earlier: Sequence[Result], target: bool) -> Past:
-    found = [result.figures[name].value for result in earlier if name in result.figures]
-    past = Past(name=name, target=target, now=now.figures[name], runs=len(found))
+def _past(name: str, now: Interval, found: Sequence[float], target: bool) -> Past:
+    past = Past(name=name, target=target, now=now, runs=len(found))
     if len(found) < FEWEST:
         return msgspec.structs.replace(past, word="too few earlier runs")
     line = _ARCSINE if name in SHARES else _LOGARITHM

@@ -36,6 +36,12 @@ FIGURES: Mapping[str, Better] = {
     "in_order": "above",
     "in_order_fair": "above",
     "rejected_click_p50_ms": "below",
+    "unanswered": "below",
+    "dead_cost_before_p95_ms": "below",
+    "dead_cost_after_p95_ms": "below",
+    "stale_reads": "below",
+    "correct_after_p50_ms": "below",
+    "correct_after_p95_ms": "below",
 }
 """The figures that this suite's notebooks publish, and which side is better: what a target may be set for."""
 

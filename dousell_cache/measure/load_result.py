@@ -20,6 +20,7 @@ _LATE_MS, _LATE_SHARE = (
     5.0,
     0.1,
 )  # P99: an idle machine's plain timers stay below the one, and lag matters above the other
+_MOSTLY_LATE_MS, _MOSTLY_LATE_SHARE = 2.0, 0.5  # where few slow reads hide from P99 that the rest waited for us
 _NEVER_ZERO_MS = 1e-6  # a clock's grain may leave nothing of the shortest time, and logarithms are taken
 
 
@@ -78,7 +79,7 @@ class LoadResult:
         """Why this says more about the generator than about what it asked; empty when it does not.
 
         Either less than 99 % of the offered rate was achieved; or the lag, at its P99, is more than 5 ms and more than
-        a tenth of the response's P99.
+        a tenth of the response's P99; or it is, at its median, more than 2 ms and more than half of the response's.
         """
         if not self.outcomes:
             return ""
@@ -86,6 +87,9 @@ class LoadResult:
             return f"only {self.achieved_rate:,.0f} of {self.offered_rate:,.0f} requests a second could be started"
         if self.lag_ms_p99 > max(_LATE_MS, _LATE_SHARE * float(np.percentile(self.response_ms, 99))):
             return f"requests started up to {self.lag_ms_p99:.0f} ms late (P99), which counts in every figure"
+        late = float(np.median(self.lag_ms))
+        if late > max(_MOSTLY_LATE_MS, _MOSTLY_LATE_SHARE * float(np.median(self.response_ms))):
+            return f"half of the requests started {late:.0f} ms late or more, which is most of their time"
         return ""
 
     @property

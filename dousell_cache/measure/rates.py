@@ -32,6 +32,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         hits: share of them that were hits; where it is less than 99 %, the cache itself gave in.
         p50_ms: median response.
         p95_ms: that of the slowest twentieth.
+        doubt: why this says more about the generator than about the cache; empty when it does not.
     """
 
     rate: float
@@ -40,6 +41,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     hits: float
     p50_ms: Interval
     p95_ms: Interval
+    doubt: str = ""
 
 
 class Knee(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +50,12 @@ class Knee(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         rate: the highest rate offered at which they did not yet; None if they did at the lowest.
         slow_at: the next one, at which they did; None if they never did: then the knee is above ``rate``.
+        doubt: why that may be the generator's limit and not the cache's; empty when it is the cache's.
     """
 
     rate: float | None
     slow_at: float | None
+    doubt: str = ""
 
 
 def knee(steps: Sequence[Step]) -> Knee:
@@ -71,7 +75,7 @@ def knee(steps: Sequence[Step]) -> Knee:
         best = min(best, step.p95_ms.value)
         complete = step.achieved >= _ENOUGH * step.rate and step.hits >= _ENOUGH
         if step.p95_ms.value > SLOWER * best or not complete:
-            return Knee(rate=last, slow_at=step.rate)
+            return Knee(rate=last, slow_at=step.rate, doubt=step.doubt)
         last = step.rate
     return Knee(rate=last, slow_at=None)
 
@@ -117,4 +121,5 @@ def summed_up(rate: float, load: LoadResult) -> Step:
         hits=load.outcomes.count("hit") / len(load.outcomes),
         p50_ms=load.percentile(50),
         p95_ms=load.percentile(95),
+        doubt=load.doubt,
     )

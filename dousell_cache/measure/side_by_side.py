@@ -5,8 +5,8 @@ All of them read the same origin. A change of a page is told to the cache alone:
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ..dousell.pages import Inventory, Pages
 from ..dousell.site import Site, open_site, why_unreachable
 from ..environments import Environment
 from ..errors import MeasurementFailed
+from ..events import Event, Read
 from ..transport.connect import Place as Nowhere
 from ..transport.nowhere import AsyncNowhere
 from .cost import PRICES, prices_from
@@ -127,7 +128,7 @@ async def _in_turns(sides: list[Side], schedule: Schedule, bar: Altogether) -> N
 async def _half(side: Side, schedule: Schedule, half: slice, progress: Watcher | None) -> LoadResult:
     pages, keys = side.site.pages, side.keys[half]
     withdrawals = np.zeros(len(keys), bool) if schedule.operations is None else schedule.operations[half] == INVALIDATE
-    with outcomes(side.site.cache) as outcome:
+    with outcomes(side.site.cache) as outcome, _sizes(side):
 
         async def request(index: int) -> str:
             key = str(keys[index])
@@ -139,6 +140,21 @@ async def _half(side: Side, schedule: Schedule, half: slice, progress: Watcher |
 
         part = Schedule(schedule.times[half] - schedule.times[half.start])
         return await run_open_loop(part, request, progress=progress)
+
+
+@contextmanager
+def _sizes(side: Side) -> Iterator[None]:
+    """Note how large the answers are."""
+
+    def note(event: Event) -> None:
+        if isinstance(event, Read) and event.size:
+            side.sizes.append(event.size)
+
+    unsubscribe = side.site.cache.subscribe(note)
+    try:
+        yield
+    finally:
+        unsubscribe()
 
 
 def _sweep_requests(plan: SidePlan) -> int:

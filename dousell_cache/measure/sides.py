@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..dousell.site import Site
-from .cost import PRICES, Cost, Prices, Saved, break_even, project, saved
+from .cost import PRICES, Cost, Prices, Saved, Traffic, break_even, project, saved
 from .load import LoadResult
 from .pages import Page, page_mix, page_of
 from .place import Place
@@ -17,13 +17,16 @@ from .provenance import commit
 from .rates import Knee, Step, knee
 from .result import EnvironmentRow, Result, this_host
 from .stats import Interval, cold_start, percentile, ratio_of_means, share
+from .steady import steady_hit_rate
 from .usage import Usage
 from .workload import Schedule
 
 _REQUESTS = {"quick": 480, "full": 20_000}
-_RATE = 40.0  # reads per second of each environment: few enough that a small machine measures the cache and not itself
+RATE = 40.0  # reads per second of each environment: few enough that a small machine measures the cache and not itself
 _ORIGIN_CALLS = {"quick": 40, "full": 400}
 _ORIGIN_RATE = 20.0
+MONTH_SECONDS = 365.25 / 12 * 86_400
+_SETTLING = 20  # rounds: each moves the number far less than the last
 WITHDRAWN = "withdrawn"
 """How a request ended that told the cache of a change."""
 
@@ -59,7 +62,7 @@ class SidePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     def schedule(self, pages: tuple[Page, ...]) -> Schedule:
         """Return which page is read or withdrawn when: Poisson arrivals."""
-        arrivals = Schedule.poisson(_RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
+        arrivals = Schedule.poisson(RATE, seed=self.seed, requests=self.requests or _REQUESTS[self.profile])
         return page_mix(arrivals, seed=self.seed, pages=pages)
 
     @property
@@ -78,6 +81,7 @@ class Side:
         keys: of each request, in order.
         loads: what became of them, the two halves.
         usages: what each half took.
+        sizes: bytes of each answer, as the cache keeps it.
         steps: the sweep over rates.
     """
 
@@ -86,6 +90,7 @@ class Side:
     keys: NDArray[np.str_]
     loads: list[LoadResult] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -195,28 +200,57 @@ class SideBySide:
         """The commands of the first environment whose server tells them; the others execute the same."""
         return next((side.usage for side in self.sides if side.usage.executed is not None), self.sides[0].usage)
 
+    @property
+    def answer_kb(self) -> float:
+        """Mean kilobytes of an answer, as the caches keep it."""
+        return float(np.mean([size for side in self.sides for size in side.sizes] or [0])) / 1_000
+
+    def traffic(self, requests_per_month: float) -> Traffic:
+        """Return what a month of such reads brings, by the hit rate of that many reads and the commands measured.
+
+        A hit is one command. What a miss takes beyond that is what was measured; how many there are is not: a run asks
+        far more often than most sites, so :func:`.steady.steady_hit_rate` says it for the month's own rate.
+        """
+        usage, misses = self.usage, 1 - steady_hit_rate(self.pages, requests_per_month / MONTH_SECONDS)
+        beyond = (usage.billed - usage.requests) / max(1, usage.origin_calls)
+        return Traffic(
+            requests=requests_per_month,
+            commands_per_request=1 + beyond * misses,
+            origin_calls_per_request=misses,
+            answer_kb=self.answer_kb,
+        )
+
     def costs(self, requests_per_month: float) -> list[Cost]:
-        """Return what such use would cost a month, by plan, the cheapest first."""
-        return project(self.usage.traffic(requests_per_month), self.prices)
+        """Return what a month would cost, by plan, the cheapest first."""
+        return project(self.traffic(requests_per_month), self.prices)
 
     def savings(self, requests_per_month: float) -> list[Saved]:
         """Return what the origin would be spared a month."""
-        traffic = self.usage.traffic(requests_per_month)
-        return [saved(traffic, plan) for plan in self.prices.origin.values()]
+        return [saved(self.traffic(requests_per_month), plan) for plan in self.prices.origin.values()]
 
     def cost_reading(self, requests_per_month: float) -> str:
         """Say what a month costs, and from where on a server of one's own is the cheaper way, in plain sentences."""
-        traffic = self.usage.traffic(requests_per_month)
+        traffic, rate = self.traffic(requests_per_month), requests_per_month / MONTH_SECONDS
+        hits = f"{1 - traffic.origin_calls_per_request:.1%} hits"
+        lines = [
+            f"{requests_per_month:,.0f} reads a month are {rate:,.3g} a second on average; this run made {RATE:g}.",
+            f"At that rate, by the formula for independent reads, they are {hits}: {traffic.commands:,.0f} commands.",
+        ]
         cheapest = next((cost for cost in self.costs(requests_per_month) if cost.usd is not None), None)
-        lines = [f"{requests_per_month:,.0f} reads a month are {traffic.commands:,.0f} commands."]
         if cheapest:
             price = f"${cheapest.usd:,.2f} a month, by its price of {cheapest.plan.read:%Y-%m-%d}"
             lines.append(f"The cheapest plan that this fits is {cheapest.plan.label}: {price}.")
-        metered, own = self.prices.cache.get("upstash_payg"), self.prices.cache.get("dedicated")
-        even = break_even(traffic, metered, own) if metered and own else None
-        if metered and own and even is not None:
-            lines.append(f"From {even:,.0f} reads a month on, {own.label} is cheaper than {metered.label}.")
+        lines += self._break_even(requests_per_month)
         return "\n".join(lines)
+
+    def _break_even(self, requests_per_month: float) -> list[str]:
+        metered, own = self.prices.cache.get("upstash_payg"), self.prices.cache.get("dedicated")
+        if not (metered and own):
+            return []
+        even: float | None = requests_per_month
+        for _ in range(_SETTLING):  # more reads are cheaper each, which moves the number
+            even = break_even(self.traffic(max(1.0, even or 0.0)), metered, own)
+        return [f"From some {even:,.0f} reads a month on, {own.label} is cheaper than {metered.label}."] if even else []
 
     @property
     def reading(self) -> str:

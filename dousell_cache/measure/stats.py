@@ -44,7 +44,10 @@ Keys = NDArray[np.int64] | NDArray[np.str_]
 _CONFIDENCE = 0.95
 _FEWEST, _MOST = 10, 40  # blocks: below ten they say nothing of each other; above forty, slow drifts fall between them
 _FEWEST_FOR_A_MEAN = 40  # samples
+_ALIKE = 10  # values that are all the same, and count for one
 _FEWEST_KEYS = 5  # fewer say too little about how much keys differ
+_FEW_CLUSTERS = 5  # so many times the smallest sample it takes, where samples come in clusters
+_BY_CHANCE = 1.5  # so many times may blocks of independent samples vary more than the samples do
 _LOW_TAIL = 100  # samples beyond a percentile, for it to be more than the story of a few
 _SMALLEST_EFFECT = 0.25  # what is left of the variance, at least, when the cold start is set apart
 _QUIET = 5  # lags in a row without autocorrelation: that was the last of it
@@ -108,6 +111,8 @@ def cold_start(times: Samples) -> int:
 def percentile(samples: Samples, percent: float, *, cold: int = 0) -> Interval:
     """Return a percentile of the samples, in their unit, given in order of arrival.
 
+    Samples that come in clusters need five times the smallest sample for an interval, and both its ends inside of them.
+
     Args:
         samples: the measurements, cold start included.
         percent: 50 for the median.
@@ -125,16 +130,21 @@ def percentile(samples: Samples, percent: float, *, cold: int = 0) -> Interval:
         return Interval(value, samples=count)
     below, above = _resampled_count(samples <= value, cold)
     rank = count * percent / 100
-    first, last = max(1, math.floor(rank - below + 0.5)), min(count, math.ceil(rank + above + 0.5))
+    first, last = math.floor(rank - below + 0.5), math.ceil(rank + above + 0.5)
+    few = count < _FEW_CLUSTERS * smallest_sample(percent)
+    if (few or not 1 <= first <= last <= count) and _come_in_clusters(samples[cold:]):
+        return Interval(value, samples=count)  # the slowest sample of few clusters may be far below a true upper end
+    first, last = max(1, first), min(count, last)
     ordered = np.partition(samples, (first - 1, last - 1))
     return Interval(value, float(ordered[first - 1]), float(ordered[last - 1]), count)
 
 
 def share(hits: Flags, *, cold: int = 0, keys: Keys | None = None) -> Interval:
-    """Return the share of true values, given in order of arrival; none or all of them still leave an interval.
+    """Return the share of true values, given in order of arrival; of fewer than forty there is no interval.
 
     The interval is Wilson's, for as many independent values as know the share as well: the values divided by the design
-    effect of their clusters in time or by key, whichever is larger.
+    effect of their clusters in time or by key, whichever is larger. Where all values are alike nothing tells how they
+    cluster; then ten of them, or a block, count for one.
 
     Args:
         hits: the values, cold start included.
@@ -148,14 +158,18 @@ def share(hits: Flags, *, cold: int = 0, keys: Keys | None = None) -> Interval:
     if not len(hits):
         message = "a share needs at least one value"
         raise ValueError(message)
-    value, reach = float(hits.mean()), reach_of_mean(hits, cold=cold)
+    value, count = float(hits.mean()), len(hits)
+    if count < _FEWEST_FOR_A_MEAN:
+        return Interval(value, samples=count)
+    reach = reach_of_mean(hits, cold=cold)
     if keys is not None:
         reach = max(reach, _reach_by_key(hits, keys, cold))
-    weight = reach**2 / (value * (1 - value)) if 0 < value < 1 else _Z**2 / len(hits)
+    alike = max(_ALIKE, block_length(hits)) / count
+    weight = reach**2 / (value * (1 - value)) if 0 < value < 1 else _Z**2 * alike
     centre = (value + weight / 2) / (1 + weight)
     spread = math.sqrt(weight * value * (1 - value) + weight**2 / 4) / (1 + weight)
     low, high = min(value, centre - spread), max(value, centre + spread)  # rounding aside, the value is inside
-    return Interval(value, max(0.0, low), min(1.0, high), len(hits))
+    return Interval(value, max(0.0, low), min(1.0, high), count)
 
 
 def never(seen: Flags) -> Interval:
@@ -263,6 +277,13 @@ def _blocks(samples: Samples | Flags) -> _Blocks:
     """Return the blocks of a series, or single samples when those vary more: a rhythm in the blocks is no certainty."""
     blocks, single = _Blocks(samples, block_length(samples)), _Blocks(samples, 1)
     return blocks if blocks.variance > single.variance else single
+
+
+def _come_in_clusters(samples: Samples) -> bool:
+    """Tell whether samples vary together, by their order around the median: few samples beyond a percentile cannot."""
+    above = samples > np.median(samples)
+    blocks = _Blocks(above, max(2, block_length(above)))
+    return blocks.variance > _BY_CHANCE * _Blocks(above, 1).variance
 
 
 def _resampled_count(flags: Flags, cold: int) -> tuple[float, float]:

@@ -1,11 +1,12 @@
-"""Where a number lies on a line, in percent of its width: the arithmetic behind the page's small drawings. Pure."""
+"""Where a number lies on a page's small drawings: lines in percent of their width, and figures over runs. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..measure.kpis import Verdict
 from ..measure.result import LatencyRow
+from ..measure.stats import Interval
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,61 @@ class LogScale:
         """Position and label of each decade."""
         exponents = range(self._first, math.floor(self._last) + 1)
         return [(self.place(10.0**exponent), f"{10.0**exponent:,g}") for exponent in exponents]
+
+
+class Plot:
+    """A figure over runs, oldest first, on a drawing with so many units of width and height.
+
+    The values decide what is shown, and the target if there is one; intervals that reach beyond are cut off at the
+    edge, or one run with few samples would press all others into a line.
+
+    Args:
+        figures: the figure in each run.
+        width: of the drawing.
+        height: of the drawing.
+        target: shown as a line; default none.
+    """
+
+    _EDGE = 6.0  # room for marks
+
+    def __init__(self, figures: Sequence[Interval], width: float, height: float, target: float | None = None) -> None:
+        self._figures, self._width, self._height = figures, width, height
+        shown = [figure.value for figure in figures] + ([] if target is None else [target])
+        self._low, high = min(shown), max(shown)
+        self._span = high - self._low
+        self.target = None if target is None else self._y(target)
+
+    @property
+    def dots(self) -> list[tuple[float, float]]:
+        """Where each run is."""
+        return [(self._x(place), self._y(figure.value)) for place, figure in enumerate(self._figures)]
+
+    @property
+    def line(self) -> str:
+        """The runs as an SVG polyline's points."""
+        return _joined(self.dots)
+
+    @property
+    def band(self) -> str:
+        """The intervals as an SVG polygon's points; a run without one is there by its value."""
+        upper = [(self._x(place), self._y(_end(figure, figure.high))) for place, figure in enumerate(self._figures)]
+        lower = [(self._x(place), self._y(_end(figure, figure.low))) for place, figure in enumerate(self._figures)]
+        return _joined([*upper, *lower[::-1]])
+
+    def _x(self, place: int) -> float:
+        gaps = max(1, len(self._figures) - 1)
+        start = place if len(self._figures) > 1 else 0.5
+        return round(self._EDGE + start * (self._width - 2 * self._EDGE) / gaps, 1)
+
+    def _y(self, value: float) -> float:
+        share = (value - self._low) / self._span if self._span else 0.5
+        inside = self._EDGE + (1 - share) * (self._height - 2 * self._EDGE)
+        return round(min(self._height, max(0.0, inside)), 1)
+
+
+def _end(figure: Interval, end: float | None) -> float:
+    return figure.value if end is None else end
+
+
+def _joined(points: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{x:g},{y:g}" for x, y in points)

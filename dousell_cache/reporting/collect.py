@@ -17,14 +17,13 @@ from ..measure.kpis import alerts
 from ..measure.result import Result
 from .record import EnvironmentRecord, NotebookRecord, Status, environment_verdict
 from .spec import Spec, write_atomically
+from .stopping import Halt
 from .supervise import Ending, Watched
 
+EndedAs = Literal["interrupted", "timeout", "dead_kernel"]
+
 _REASON_LENGTH = 300
-_ENDED_AS: Mapping[Ending, Literal["interrupted", "timeout", "dead_kernel"]] = {
-    "stopped": "interrupted",
-    "overran": "timeout",
-    "died": "dead_kernel",
-}
+_ENDED_AS: Mapping[Ending, EndedAs] = {"stopped": "interrupted", "overran": "timeout", "died": "dead_kernel"}
 _PRIVATE_METADATA = ("input_path", "output_path", "environment_variables")
 
 
@@ -52,12 +51,12 @@ def environment_record(folder: Path, spec: Spec, watched: Watched, redact: Calla
     )
 
 
-def not_started(spec: Spec) -> EnvironmentRecord:
-    """Return the record of an environment whose turn never came, because the run was stopped."""
-    reason = "the run was stopped before it"
+def not_started(spec: Spec, halt: Halt) -> EnvironmentRecord:
+    """Return the record of an environment whose turn never came, because the run had to end."""
+    reason = f"{halt.reason} before it"
     notebooks = {task.name: NotebookRecord(status="not_run", reason=reason) for task in spec.tasks}
     return EnvironmentRecord(
-        status="interrupted", reason=reason, verdict="error", emulated=[], figures={}, samples=0, notebooks=notebooks
+        status=halt.status, reason=reason, verdict="error", emulated=[], figures={}, samples=0, notebooks=notebooks
     )
 
 
@@ -81,14 +80,14 @@ def _notebook_record(folder: Path, number: int, watched: Watched, redact: Callab
 def _unfinished(watched: Watched, redact: Callable[[str], str]) -> NotebookRecord:
     """Return the record of the notebook after the last one that ended: under way when all was over, or not begun."""
     begun = watched.progress.cell > 0 and not watched.progress.done
-    return NotebookRecord(status=_ENDED_AS[watched.ending] if begun else "not_run", reason=_line(_why(watched), redact))
+    return NotebookRecord(status=_ended_as(watched) if begun else "not_run", reason=_line(_why(watched), redact))
 
 
 def _status(watched: Watched, notebooks: dict[str, NotebookRecord]) -> tuple[Status, str | None]:
     if watched.progress.unreachable:
         return "unreachable", watched.progress.unreachable
     if watched.ending != "finished":
-        return _ENDED_AS[watched.ending], _why(watched)
+        return _ended_as(watched), _why(watched)
     for name, record in notebooks.items():
         if record.status == "not_run":  # the worker came to its end, so it ran out of time before this one
             return "timeout", f"{name}: {record.reason}"
@@ -97,12 +96,16 @@ def _status(watched: Watched, notebooks: dict[str, NotebookRecord]) -> tuple[Sta
     return "ok", None
 
 
+def _ended_as(watched: Watched) -> EndedAs:
+    return watched.halt.status if watched.halt else _ENDED_AS[watched.ending]
+
+
 def _why(watched: Watched) -> str:
     """Say why a worker did not come to its end."""
     if watched.progress.unreachable:
         return "the environment could not be reached"
-    if watched.ending == "stopped":
-        return "the run was stopped"
+    if watched.halt:
+        return watched.halt.reason
     if watched.ending == "overran":
         return "the environment's time was over"
     if watched.code < 0:
@@ -139,14 +142,34 @@ def _is_parquet(path: Path) -> bool:
     return True
 
 
-def write_samples(sources: list[Path], target: Path) -> None:
+def write_samples(sources: list[Path], target: Path, redact: Callable[[str], str]) -> None:
     """Write several notebooks' raw measurements as one Parquet file; none when there are none.
 
     Columns that only some of them have are empty for the others.
+
+    Args:
+        sources: the notebooks' files.
+        target: the one to write.
+        redact: takes credentials and private paths out of a text.
     """
     if sources:
-        tables = [pq.read_table(path) for path in sources]
+        tables = [_redacted(pq.read_table(path), redact) for path in sources]
         pq.write_table(pa.concat_tables(tables, promote_options="permissive"), target, compression="zstd")
+
+
+def _redacted(table: pa.Table, redact: Callable[[str], str]) -> pa.Table:
+    """Return a table whose texts are redacted: cells, names of columns, and what pandas noted about them."""
+    columns = [_redacted_column(column, redact) for column in table.columns]
+    notes = {name: redact(note.decode()).encode() for name, note in (table.schema.metadata or {}).items()}
+    return pa.table(columns, names=[redact(name) for name in table.column_names]).replace_schema_metadata(notes)
+
+
+def _redacted_column(column: Any, redact: Callable[[str], str]) -> Any:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    encoded = column.combine_chunks().dictionary_encode()  # few texts, many rows
+    texts = pa.array([redact(text) for text in encoded.dictionary.to_pylist()], column.type)
+    return pa.DictionaryArray.from_arrays(encoded.indices, texts).cast(column.type)
 
 
 def keep_notebooks(

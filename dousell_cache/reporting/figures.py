@@ -31,7 +31,7 @@ COLOURS = {
     "origin alone": "#0072B2",
     "all reads": "#7A5C00",
 }
-_MARKERS = {
+MARKERS = {
     "hit": "o",
     "miss": "X",
     "coalesced": "s",
@@ -41,6 +41,7 @@ _MARKERS = {
     "error": "*",
     "timeout": "P",
 }
+"""One marker an outcome, likewise."""
 STYLE = str(files(__package__) / "dousell.mplstyle")
 """What every picture looks like."""
 
@@ -104,7 +105,7 @@ def latency_over_time(run: CacheAside) -> Picture:
                 times[chosen],
                 s=14,
                 alpha=0.6,
-                marker=_MARKERS[outcome],
+                marker=MARKERS[outcome],
                 color=COLOURS[outcome],
                 label=f"{outcome} ({chosen.sum():,})",
                 linewidths=0,

@@ -2,21 +2,12 @@
 
 from datetime import UTC, datetime
 
+from ..languages import section
 from ..measure.compare import SHARES
-from ..measure.kpis import KPIS
 from ..measure.place import Place
 from .tables import number
 
-LABELS = {name: kpi.label for name, kpi in KPIS.items()} | {
-    "speedup": "Speedup",
-    "lock_wait_p50_ms": "Wait for a contended lock, P50",
-    "lock_wait_p95_ms": "Wait for a contended lock, P95",
-    "lock_hold_p50_ms": "Contended lock held, P50",
-    "grants_per_second": "Grants of a contended lock",
-    "in_order": "Served in order of arrival",
-    "in_order_fair": "Served in order, fair=True",
-    "rejected_click_p50_ms": "Double click rejected after, P50",
-}
+LABELS = section("en", "figure")
 """What figures are called on pages and in tables."""
 
 _UNITS = dict.fromkeys(SHARES, "%") | {"speedup": "×", "grants_per_second": "/s"}

@@ -1,7 +1,9 @@
 """A run's ``status.json``: true at every moment, whatever becomes of the run."""
 
 import os
+import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -21,22 +23,36 @@ class Journal:
 
     def __init__(self, folder: RunFolder, environments: Sequence[str]) -> None:
         self._folder = folder
+        self._turn = threading.Lock()  # environments at once note what becomes of them at once
         pending = dict.fromkeys(environments, "pending")
         self.status = RunStatus(id=folder.id, state="running", environments=pending, pid=os.getpid(), started=utc_now())
 
     def write(self) -> None:
         """Write the status as it is."""
-        write_atomically(self._folder.path / "status.json", encode(self.status))
+        write_atomically(self._path, encode(self.status))
 
     def note(self, environment: str, status: str) -> None:
         """Write down an environment's new status."""
-        environments = {**self.status.environments, environment: status}
-        self.status = msgspec.structs.replace(self.status, environments=environments)
-        self.write()
+        with self._turn:
+            environments = {**self.status.environments, environment: status}
+            self.status = msgspec.structs.replace(self.status, environments=environments)
+            self.write()
 
     def end(self, state: State, exit_code: int, reason: str | None = None) -> None:
-        """Write down how the run ended."""
+        """Write down how the run ended; on a full disk, into the block that the file has already."""
+        cut_short = {
+            name: "interrupted" if status == "running" else status for name, status in self.status.environments.items()
+        }
         self.status = msgspec.structs.replace(
-            self.status, state=state, exit_code=exit_code, reason=reason, finished=utc_now()
+            self.status, state=state, exit_code=exit_code, reason=reason, finished=utc_now(), environments=cut_short
         )
-        self.write()
+        try:
+            self.write()
+        except OSError:
+            with self._path.open("r+b") as file:
+                file.write(encode(self.status))
+                file.truncate()
+
+    @property
+    def _path(self) -> Path:
+        return self._folder.path / "status.json"

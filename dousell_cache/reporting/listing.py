@@ -84,6 +84,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     profile: str
     host: HostId = HostId()
     commit: str | None = None
+    parallel: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -69,11 +69,12 @@ class Parameter:
             message = f'there is no {self.name} "{text}": {suggestion(text, self.choices)}'
             raise ConfigurationError(message)
         if isinstance(value, (int, float)) and not self.low <= value <= self.high:
-            message = f"parameter {self.name} must be between {_plain(self.low)} and {_plain(self.high)}, not {text}"
+            message = f"parameter {self.name} must be between {plain(self.low)} and {plain(self.high)}, not {text}"
             raise ConfigurationError(message)
 
 
-def _plain(number: float) -> str:
+def plain(number: float) -> str:
+    """Write a bound: whole numbers with commas, others as short as they are."""
     return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
@@ -112,7 +113,8 @@ _TYPES: Mapping[str, tuple[str, Callable[[str], Value]]] = {
 _ENVIRONMENT = Parameter("environment", "str", "local", "where the cache is: local, vercel or dedicated", choices=NAMES)
 _ENVIRONMENTS = Parameter("environments", "str", "local,vercel", "which environments, separated by commas")
 _PROFILE = Parameter("profile", "str", "quick", "how long to measure: quick or full", choices=PROFILES)
-_OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
+OPTIONS = {"environment": "--env", "environments": "--env", "profile": "--profile"}
+"""Parameters that are set by an option of the command, not by ``-p``."""
 _SCHEDULER = "a Dask scheduler's address such as tcp://10.0.0.5:8786, whose workers they are; empty: none"
 _PRICES = "a file of prices over the usual ones, see docs/reference/cost.md; empty: the usual ones"
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
@@ -175,6 +177,46 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seed", "int", 1, "of the page mix", 0, 2**32 - 1),
             _PROFILE,
         ),
+        "05_survive_failures": (
+            _ENVIRONMENT,
+            Parameter(
+                "seconds", "float", 0.0, "how long each of seven phases lasts; 0 for what the profile says", 0, 3_600
+            ),
+            Parameter("rate", "float", 30.0, "reads per second", 1, 1_000),
+            Parameter("keys", "int", 20, "how many different pages are asked for", 1, 1_000),
+            Parameter("seed", "int", 1, "of the arrivals and of the choice of pages", 0, 2**32 - 1),
+            _PROFILE,
+        ),
+        "06_monitor_cache": (
+            _ENVIRONMENT,
+            Parameter("seconds", "float", 0.0, "how long to watch; 0 for what the profile says", 0, 86_400),
+            Parameter("every", "float", 1.0, "seconds between two looks", 0.2, 3_600),
+            Parameter("traffic", "float", 30.0, "reads per second that visitors of our own make; 0: none", 0, 1_000),
+            Parameter("namespace", "str", "", "what stands before the keys to watch, with traffic=0"),
+            Parameter("seed", "int", 1, "of those visitors", 0, 2**32 - 1),
+            _PROFILE,
+        ),
+        "07_measure_invalidation": (
+            _ENVIRONMENT,
+            Parameter(
+                "seconds",
+                "float",
+                0.0,
+                "how long each of three ways is measured; 0 for what the profile says",
+                0,
+                3_600,
+            ),
+            Parameter("rate", "float", 60.0, "reads per second", 1, 1_000),
+            Parameter("changes", "float", 4.0, "changes per second, of any row", 0.1, 100),
+            Parameter("load_ms", "float", 300.0, "milliseconds that a load takes", 0, 5_000),
+            Parameter("ttl", "float", 3.0, "seconds an entry lives", 0.1, 3_600),
+            Parameter("seed", "int", 1, "of reads and changes", 0, 2**32 - 1),
+            _PROFILE,
+        ),
+        "08_overview": (
+            _ENVIRONMENTS,
+            Parameter("runs", "str", "", "the folder of all runs; empty: the suite's own reports"),
+        ),
     }
 )
 """What each notebook of this suite takes. A test holds their ``parameters`` cells to it."""
@@ -227,8 +269,8 @@ def resolve_all(
 def _check_names(declared: Mapping[str, Iterable[Parameter]], given: Mapping[str, str]) -> None:
     names = {parameter.name for parameters in declared.values() for parameter in parameters}
     for name in given:
-        if name in _OPTIONS:
-            option = _OPTIONS[name]
+        if name in OPTIONS:
+            option = OPTIONS[name]
             message = f"parameter {name} is set by {option}"
             raise ConfigurationError(message)
         if name not in names:

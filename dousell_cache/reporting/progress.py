@@ -58,12 +58,12 @@ def progress_bar(what: str = "requests") -> Watcher:
     Args:
         what: what is counted, in the plural.
     """
-    if _in_a_kernel():
+    if in_a_kernel():
         return _Output(what)
     return _Bar(what) if sys.stderr.isatty() else _nowhere
 
 
-def _in_a_kernel() -> bool:
+def in_a_kernel() -> bool:
     """Tell whether this runs in a notebook's kernel; IPython on a terminal has none."""
     interactive = sys.modules.get("IPython")
     return getattr(interactive and interactive.get_ipython(), "kernel", None) is not None

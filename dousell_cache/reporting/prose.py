@@ -1,18 +1,26 @@
 """An executed notebook as a fragment of our page: rendered by nbconvert, then made to fit in and need nothing else."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import nbformat
 from bs4 import BeautifulSoup, Tag
 from nbconvert import HTMLExporter
 
+from . import pictures
 from .catalog import read_notebook
+from .templating import FOLDER
+from .wording import ENGLISH, Wording
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = "dousell"
+"""The nbconvert template in :data:`.templating.FOLDER` that makes a fragment of a notebook."""
+
 _ERROR_MARKER = "papermill-error-cell-tag"
-_DEEPER = {"h1": "h4", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6"}
+_IDS = ("id", "for", "headers", "aria-labelledby", "aria-describedby", "aria-controls")
+_SHORT = 28  # characters of a cell that stay on one line
 _ACTIVE = ("script", "iframe", "object", "embed", "link", "base", "meta", "form", "noscript", "template")
 _LOADING = ("src", "srcset", "poster", "data", "background", "xlink:href")
 _STYLE_LOADS = ("url(", "@import", "image-set(")
@@ -24,53 +32,65 @@ class Rendered:
 
     Args:
         title: its first heading, or nothing.
-        html: the rest, headings from h4 down.
+        html: the rest, headings below the title's.
     """
 
     title: str
     html: str
 
 
-def render(path: Path, where: str) -> Rendered:
+def render(path: Path, where: str, wording: Wording = ENGLISH, top: int = 4) -> Rendered:
     """Render an executed notebook.
 
     Args:
         path: the notebook.
         where: what tells its tables from those of the page's other notebooks, for screen readers.
+        wording: of the page; default English.
+        top: the level of its first headings; default 4, below a chapter's title.
 
     Raises:
         OSError: the file cannot be read.
     """
-    notebook = read_notebook(path)
+    html, _ = _exporter().from_notebook_node(without_marks(read_notebook(path)))
+    return fit_in(html, where, wording, top)
+
+
+def without_marks(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a notebook without the cells that papermill adds to one that failed."""
     notebook.cells = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
-    html, _ = _exporter().from_notebook_node(notebook)
-    return fit_in(html, where)
+    return notebook
 
 
 @cache
 def _exporter() -> HTMLExporter:
     return HTMLExporter(  # type: ignore[no-untyped-call] # nbconvert is typed in part
-        template_name="notebook",
-        extra_template_basedirs=[str(_TEMPLATES)],
-        exclude_anchor_links=True,
+        template_name=TEMPLATE, extra_template_basedirs=[str(FOLDER)], exclude_anchor_links=True
     )
 
 
-def fit_in(html: str, where: str) -> Rendered:
+def fit_in(html: str, where: str, wording: Wording = ENGLISH, top: int = 4) -> Rendered:
     """Make a fragment fit in: nothing active, nothing from outside, headings below ours, tables accessible."""
     soup = BeautifulSoup(html, "html.parser")
     _make_inert(soup)
     _drop_outside(soup)
+    pictures.prepare(soup, wording)
     title = _take_title(soup)
-    for heading in soup.find_all(list(_DEEPER)):
-        heading.attrs.clear()
-        heading.name = _DEEPER[heading.name]
+    _lower(soup, top)
+    _make_own(soup, where)
     for number, table in enumerate(soup.find_all("table"), start=1):
         _scope_headers(table)
-        _make_scrollable(soup, table, f"table {number} of {where}")
+        _make_scrollable(soup, table, wording.plain("chapter.table", n=number, where=where))
     for block in soup.find_all("pre"):
         block["tabindex"] = "0"
     return Rendered(title, str(soup))
+
+
+def _lower(soup: BeautifulSoup, top: int) -> None:
+    """Put headings below the title they stand under, no level left out."""
+    for heading in soup.find_all(["h1", "h2", "h3", "h4", "h5", "h6"]):
+        level = max(2, int(heading.name[1]))
+        heading.attrs.clear()
+        heading.name = f"h{min(6, level - 2 + top)}"
 
 
 def _make_inert(soup: BeautifulSoup) -> None:
@@ -84,7 +104,7 @@ def _make_inert(soup: BeautifulSoup) -> None:
 
 
 def _drop_outside(soup: BeautifulSoup) -> None:
-    """Drop what a browser would fetch: pictures become their descriptions, links stay links."""
+    """Drop what a browser would fetch; links stay links."""
     for tag in soup.find_all("style"):
         if any(mark in tag.get_text() for mark in _STYLE_LOADS):
             tag.decompose()
@@ -93,11 +113,6 @@ def _drop_outside(soup: BeautifulSoup) -> None:
             del tag["style"]
         for name in [name for name in _loading(tag) if not str(tag[name]).startswith(("data:", "#"))]:
             del tag[name]
-    for image in soup.find_all("img"):
-        if not image.get("src"):
-            image.replace_with(f"[picture left out, it is not in this file: {image.get('alt') or 'no description'}]")
-        elif not image.get("alt"):
-            image["alt"] = "A picture that the notebook does not describe"
 
 
 def _loading(tag: Tag) -> Iterator[str]:
@@ -114,16 +129,42 @@ def _take_title(soup: BeautifulSoup) -> str:
     return heading.get_text().strip()
 
 
+def _make_own(soup: BeautifulSoup, where: str) -> None:
+    """Let no id or choice be that of another notebook on the page: the same one is there for each environment."""
+    prefix = re.sub(r"\W+", "-", where.lower())
+    ids = {str(tag["id"]) for tag in soup.find_all(id=True)}
+    for tag in soup.find_all(True):
+        for name in [name for name in _IDS if name in tag.attrs]:
+            words = str(tag[name]).split()
+            tag[name] = " ".join(f"{prefix}-{word}" if word in ids else word for word in words)
+        if tag.name == "input" and tag.get("name"):
+            tag["name"] = f"{prefix}-{tag['name']}"
+        if str(tag.get("href", "")).removeprefix("#") in ids:
+            tag["href"] = f"#{prefix}-{str(tag['href']).removeprefix('#')}"
+    for style in soup.find_all("style"):
+        written = style.get_text()
+        style.string = re.sub(r"""([#"'])([\w-]+)""", lambda found: _own(found, ids, prefix), written)
+
+
+def _own(found: "re.Match[str]", ids: set[str], prefix: str) -> str:
+    mark, word = found.groups()
+    return f"{mark}{prefix}-{word}" if word in ids else f"{mark}{word}"
+
+
 def _scope_headers(table: Tag) -> None:
     for header in table.find_all("th"):
         if not header.get_text().strip():
             header.name = "td"
+            del header["scope"]
         elif not header.get("scope"):
             header["scope"] = "col" if header.find_parent("thead") else "row"
+    for cell in table.find_all(["td", "th"]):
+        if len(cell.get_text().strip()) > _SHORT:
+            cell["class"] = "long"
 
 
 def _make_scrollable(soup: BeautifulSoup, table: Tag, name: str) -> None:
     caption = table.find("caption")
-    label = f"{caption.get_text().strip()}, {name}" if caption else name.capitalize()
+    label = f"{caption.get_text().strip()}, {name}" if caption else f"{name[:1].upper()}{name[1:]}"
     region = soup.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": label})
     table.wrap(region)

@@ -82,6 +82,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         command: what repeats the run.
         host: where it ran.
         commit: the repository's, with ``-dirty`` when it had changes; None outside a repository.
+        parallel: whether the environments were measured at once, so that they disturbed each other's figures.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     host: Host
     commit: str | None
+    parallel: bool = False
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):

@@ -144,7 +144,8 @@ def _knee(side: Side) -> str:
     found = side.knee
     if found.rate is None:
         return f"less than {found.slow_at:,.0f}"
-    return f"{found.rate:,.0f}, slow at {found.slow_at:,.0f}" if found.slow_at else f"{found.rate:,.0f} and above"
+    slow = f"slow at {found.slow_at:,.0f}" + (", where the generator itself was late" if found.doubt else "")
+    return f"{found.rate:,.0f}, {slow}" if found.slow_at else f"{found.rate:,.0f} and above"
 
 
 def _told(run: SideBySide, figure: str, label: str, unit: str) -> str:

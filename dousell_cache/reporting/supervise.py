@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from .spec import Progress, Spec
+from .stopping import Halt, Watch
 
 WORKER = (sys.executable, "-P", "-m", "dousell_cache.reporting.worker")
 
@@ -37,19 +38,21 @@ class Watched:
         progress: what it last wrote.
         code: its exit code, negative for a signal.
         last_words: the last line it wrote to its log.
+        halt: why it was stopped; None unless it was.
     """
 
     ending: Ending
     progress: Progress
     code: int
     last_words: str
+    halt: Halt | None = None
 
 
 def watch(
     folder: Path,
     spec: Spec,
     *,
-    stop: Callable[[], bool],
+    stop: Watch,
     observe: Callable[[Progress], None],
     command: Sequence[str] = WORKER,
 ) -> Watched:
@@ -58,7 +61,7 @@ def watch(
     Args:
         folder: the environment's own, see :mod:`.spec`; notebooks are in ``sources`` already.
         spec: what to do.
-        stop: asked every tenth of a second; True ends the worker.
+        stop: asked every tenth of a second; a reason ends the worker.
         observe: told how far it is, as often.
         command: starts a worker when the folder is put behind it.
 
@@ -76,7 +79,8 @@ def watch(
     progress = read_progress(folder)
     if ending == "finished" and not progress.done:
         ending = "died"
-    return Watched(ending, progress, worker.returncode, _last_words(folder))
+    halt = stop() if ending == "stopped" else None
+    return Watched(ending, progress, worker.returncode, _last_words(folder), halt)
 
 
 def read_progress(folder: Path) -> Progress:
@@ -103,7 +107,7 @@ def _wait(
     worker: "subprocess.Popen[bytes]",
     folder: Path,
     deadline: float,
-    stop: Callable[[], bool],
+    stop: Watch,
     observe: Callable[[Progress], None],
 ) -> Ending:
     while worker.poll() is None:

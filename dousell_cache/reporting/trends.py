@@ -28,7 +28,8 @@ def trend(before: Interval | None, now: Interval) -> Trend:
 def trends(runs: Iterable[Entry]) -> list[Trends]:
     """Return, for each run, how its figures moved since the comparable run before it.
 
-    Comparable is a finished run of the same profile on the same machine, in the same environment.
+    Comparable is a finished run of the same profile on the same machine, in the same environment, with the same number
+    of environments at once.
 
     Args:
         runs: newest first.
@@ -50,7 +51,7 @@ def _moved(run: Entry, latest: dict[tuple[str, ...], EnvironmentSummary]) -> Tre
 
 
 def _comparable(facts: RunFacts, environment: str) -> tuple[str, ...]:
-    return (facts.profile, facts.host.id, environment)
+    return (facts.profile, "at once" if facts.parallel else "", facts.host.id, environment)
 
 
 def _changes(before: EnvironmentSummary | None, now: EnvironmentSummary) -> Mapping[str, Trend]:

@@ -1,0 +1,58 @@
+"""How the targets' figures moved from run to run, drawn for each environment."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..measure.kpis import Kpi, kpis_in_force
+from .figures import STYLE, Picture, picture
+from .standings import Overview
+from .tables import number
+
+_FIGURES = ("hit_rate", "p50_ms", "p95_ms")
+_LOOKS = {"local": ("#0072B2", "o"), "vercel": ("#D55E00", "s"), "dedicated": ("#009E73", "D")}
+
+
+def figures_over_runs(overview: Overview) -> Picture:
+    """Draw hit rate, P50 and P95 of comparable runs, oldest first, with their 95 % intervals and targets."""
+    runs, kpis = overview.comparable, kpis_in_force()
+    shown = [name for name in _FIGURES if name in kpis]
+    with mpl.rc_context(fname=STYLE):
+        figure = Figure(figsize=(8, 5.4), dpi=110, layout="constrained")
+        for axes, name in zip(np.atleast_1d(figure.subplots(len(shown), 1)), shown, strict=True):
+            _panel(axes, runs[runs["figure"] == name], kpis[name])
+        handles = {
+            label: handle
+            for axes in figure.axes
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        if handles:
+            figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
+    caption = _told(runs) or "There are no runs yet."
+    return picture(figure, f"Hit rate, P50 and P95 from run to run. {caption}", caption)
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, kpi: Kpi) -> None:
+    scale = 100 if kpi.unit == "%" else 1
+    for environment, found in rows.groupby("environment"):
+        colour, marker = _LOOKS[str(environment)]
+        place, values = np.arange(len(found)) + 1, found["value"].to_numpy() * scale
+        low, high = (found[end].fillna(found["value"]).to_numpy() * scale for end in ("low", "high"))
+        axes.plot(place, values, marker=marker, color=colour, label=str(environment), lw=1.5, markersize=5)
+        axes.vlines(place, low, high, color=colour, alpha=0.4, lw=3)
+    axes.axhline(kpi.target * scale, color="#1D1B16", ls="--", lw=1)
+    axes.set(title=f"{kpi.label}, {kpi.unit} (dashed: its target)", ylim=(0, None))
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    axes.set_xlabel("run" if kpi.name == _FIGURES[-1] else "")
+
+
+def _told(runs: pd.DataFrame) -> str:
+    """Return, for each environment, how often it was measured and how its hit rate moved since the run before."""
+    told = []
+    for environment, found in runs[runs["figure"] == "hit_rate"].groupby("environment"):
+        last, count = found["value"].iloc[-1], len(found)
+        before = f", {number(found['value'].iloc[-2], '%')} the run before" if count > 1 else ""
+        told.append(f"{environment}: hit rate {number(last, '%')}{before}, comparable runs: {count}")
+    return "; ".join(told) + "." if told else ""

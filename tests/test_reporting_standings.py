@@ -1,0 +1,87 @@
+"""The overview of earlier runs: where targets stand, what is comparable, what to do next."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dousell_cache.errors import ConfigurationError
+from dousell_cache.reporting.history import COLUMNS
+from dousell_cache.reporting.overview_figures import figures_over_runs
+from dousell_cache.reporting.standings import Overview, read_overview, standing_table
+
+
+def row(
+    run: int, environment: str, figure: str, value: float, verdict: str | None, **fields: object
+) -> dict[str, object]:
+    """Return a figure of a run, as the history has it."""
+    usual = {"low": value * 0.9, "high": value * 1.1, "samples": 1_000, "emulated": False}
+    where = {"profile": "quick", "host": "h", "commit": None, "started": pd.Timestamp(f"2026-11-0{run}", tz="UTC")}
+    known = {"run": f"run{run}", "environment": environment, "figure": figure, "value": value, "verdict": verdict}
+    return known | usual | where | fields
+
+
+def overview(*rows: dict[str, object]) -> Overview:
+    """Return an overview of made-up rows."""
+    return Overview(pd.DataFrame(list(rows), columns=list(COLUMNS)))
+
+
+BETTER = overview(
+    row(1, "local", "hit_rate", 0.70, "fail"),
+    row(2, "local", "hit_rate", 0.95, "pass"),
+    row(2, "vercel", "hit_rate", 0.60, "fail", emulated=True),
+    row(2, "vercel", "p95_ms", 9.0, "inconclusive", emulated=True, low=None, high=None),
+)
+
+
+def test_the_newest_run_decides_and_failures_come_first() -> None:
+    """Each target stands once for each environment, as its newest run left it; what failed is told first."""
+    found = [(each.environment, each.kpi.name, each.verdict, each.run) for each in BETTER.standings]
+    assert found == [
+        ("vercel", "hit_rate", "fail", "run2"),
+        ("vercel", "p95_ms", "inconclusive", "run2"),
+        ("local", "hit_rate", "pass", "run2"),
+    ]
+    assert "1 of 3 targets are met, 1 missed; 2 runs were read." in BETTER.reading
+
+
+def test_next_steps_are_in_the_order_of_their_urgency() -> None:
+    """First what failed, then what nobody can say, then to measure for real what was emulated."""
+    steps = BETTER.next_steps.splitlines()
+    assert [step[:2] for step in steps] == ["1.", "2.", "3."]
+    assert "keep entries longer" in steps[0]
+    assert "measure longer" in steps[1]
+    assert "real credentials" in steps[2]
+
+
+def test_when_all_is_well_nothing_is_to_be_done() -> None:
+    """With every target met on real services, the only advice is to go on looking."""
+    assert "Nothing to do" in overview(row(1, "local", "hit_rate", 0.95, "pass")).next_steps
+
+
+def test_runs_of_another_machine_or_length_are_not_compared() -> None:
+    """Only runs like the newest one of an environment are drawn, and told of."""
+    mixed = overview(
+        row(1, "local", "hit_rate", 0.5, "fail", host="other"),
+        row(2, "local", "hit_rate", 0.6, "fail", profile="full"),
+        row(3, "local", "hit_rate", 0.9, "pass"),
+        row(4, "local", "hit_rate", 0.92, "pass"),
+    )
+    assert mixed.comparable["run"].tolist() == ["run3", "run4"]
+    assert "local: hit rate 92.0 %, 90.0 % the run before, comparable runs: 2" in figures_over_runs(mixed).alt
+
+
+def test_without_runs_it_says_how_to_make_one(tmp_path: Path) -> None:
+    """A folder that is empty, or is not there, has no runs; nothing fails, and the next step is the first report."""
+    for folder in (tmp_path, tmp_path / "absent"):
+        empty = read_overview(str(folder), "local,vercel")
+        assert "make report" in empty.reading
+        assert "make report" in empty.next_steps
+        assert "no runs yet" in repr(standing_table(empty))
+        assert "no runs yet" in figures_over_runs(empty).alt
+
+
+def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:
+    """The message has the name, and those there are."""
+    with pytest.raises(ConfigurationError, match='no environment "lokal"'):
+        read_overview(str(tmp_path), "lokal")
