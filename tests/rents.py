@@ -94,6 +94,16 @@ async def opened(kind: str, cloud: Cloud) -> AsyncIterator[Ledger]:
             yield ledger
 
 
+def ready(cloud: Cloud) -> None:
+    """Load the data, and wait until PostgREST knows its schema: it reads it anew a moment after it was made."""
+
+    async def ask() -> None:
+        async with opened("supabase", cloud):
+            pass
+
+    asyncio.run(ask())
+
+
 async def _knows_the_schema(ledger: Ledger) -> None:
     deadline = time.monotonic() + 20
     while True:

@@ -11,6 +11,7 @@ import pytest
 
 from dousell_cache.transport.connect import PATIENCE
 
+from .. import rents
 from .pages import PAGES, ROOT, snippets
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ def test_a_page_runs_from_top_to_bottom(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     """The page's blocks, in one namespace and in order, raise nothing and print what the page shows."""
     monkeypatch.chdir(tmp_path)  # for what a page writes
+    if "open_site" in page.read_text():
+        rents.ready(request.getfixturevalue("cloud"))
     monkeypatch.setenv("REDIS_URL", free_valkey.url)
     monkeypatch.setitem(PATIENCE, "tcp", 1.0)  # pages use the defaults, which a laden machine may outlast
     monkeypatch.setattr("dousell_cache.connecting.PATIENCE_SECONDS", 2.5)

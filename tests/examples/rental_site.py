@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 
-from dousell_cache.dousell import database
 from dousell_cache.local import Cloud, process
 
 FOLDER = Path(__file__).parents[2] / "examples" / "rental_site"
@@ -20,7 +19,6 @@ OURS = {"Authorization": f"Bearer {TOKEN}"}
 @contextmanager
 def serving(cloud: Cloud, cache: Mapping[str, str]) -> Iterator[str]:
     """Run the application for the length of a block, with the variables that lead to a cache; yield its address."""
-    database.load(cloud.postgres_url)
     (port,) = process.free_ports(1)
     settings = {
         "SUPABASE_URL": str(cloud.supabase_url),

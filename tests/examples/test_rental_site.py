@@ -21,15 +21,22 @@ PAGES += ["/properties/7/slots/2031-03-03", "/owners/3/dashboard", "/properties/
 DESCRIBED = 9  # the property that the load changes while others read it
 
 
+@pytest.fixture(scope="module")
+def loaded(cloud: Cloud) -> Cloud:
+    """The session's cloud, with Dousell's data in it."""
+    rents.ready(cloud)
+    return cloud
+
+
 @pytest.fixture(params=["dedicated", "vercel"])
-def address(request: pytest.FixtureRequest, cloud: Cloud) -> Iterator[str]:
+def address(request: pytest.FixtureRequest, loaded: Cloud) -> Iterator[str]:
     """The application, over TCP as on a dedicated server and over REST as on Vercel."""
     on_vercel = {
         "VERCEL": "1",
-        "UPSTASH_REDIS_REST_URL": cloud.upstash_url,
-        "UPSTASH_REDIS_REST_TOKEN": cloud.upstash_token,
+        "UPSTASH_REDIS_REST_URL": loaded.upstash_url,
+        "UPSTASH_REDIS_REST_TOKEN": loaded.upstash_token,
     }
-    with serving(cloud, on_vercel if request.param == "vercel" else {"REDIS_URL": cloud.valkey_url}) as running:
+    with serving(loaded, on_vercel if request.param == "vercel" else {"REDIS_URL": loaded.valkey_url}) as running:
         yield running
 
 
@@ -135,9 +142,9 @@ class Load:
         return sum(count for (method, _), count in self.codes.items() if method == "PATCH")
 
 
-async def test_the_cache_dies_under_load_and_nobody_notices(cloud: Cloud, free_valkey: "FreeValkey") -> None:
+async def test_the_cache_dies_under_load_and_nobody_notices(loaded: Cloud, free_valkey: "FreeValkey") -> None:
     """While the cache is killed and started again, every request is answered well and no page shows an old title."""
-    with serving(cloud, {"REDIS_URL": free_valkey.url}) as address:
+    with serving(loaded, {"REDIS_URL": free_valkey.url}) as address:
         async with client(address) as http, asyncio.TaskGroup() as tasks:
             load = Load(http)
             for first in range(6):
