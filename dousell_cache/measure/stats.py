@@ -8,8 +8,8 @@ interval runs between the samples of the ranks that this number reaches (Woodruf
 classical one by order statistics.
 
 How often the 95 % intervals hold the truth, in 2,000 simulated runs (a fourth for AR(1) 0.98, queue and stalls) of
-``python -m benchmarks.coverage``. Beside them: intervals by how much forty separate blocks differ, and naive ones, which
-take samples for independent. Where clusters are too few there is no interval: in brackets, how many runs have one.
+``python -m benchmarks.coverage``. Beside them: intervals by how much forty separate blocks differ, and naive ones,
+which take samples for independent. Where clusters are too few there is none: in brackets, how many runs have one.
 
                                 P50                     P95                      P99
     samples                     this  forty   naive     this       forty  naive  this       forty  naive
