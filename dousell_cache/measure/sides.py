@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..dousell.site import Site
 from .cost import PRICES, Cost, Prices, Saved, Traffic, break_even, project, saved
-from .load import LoadResult
+from .load import FAILED, LoadResult
+from .load_result import among_all
 from .pages import Page, page_mix, page_of
 from .place import Place
 from .provenance import commit
@@ -79,6 +80,7 @@ class Side:
         site: where it was measured.
         place: how far its cache is.
         keys: of each request, in order.
+        reads: which requests are reads; the others tell the cache of a change.
         loads: what became of them, the two halves.
         usages: what each half took.
         sizes: bytes of each answer, as the cache keeps it.
@@ -88,6 +90,7 @@ class Side:
     site: Site
     place: Place
     keys: NDArray[np.str_]
+    reads: NDArray[np.bool_]
     loads: list[LoadResult] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -111,7 +114,12 @@ class Side:
     @cached_property
     def answered(self) -> NDArray[np.bool_]:
         """Which requests were reads that were answered."""
-        return ~np.isin(self.outcomes, ("error", "timeout", WITHDRAWN))
+        return self.reads & ~self.failed
+
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which requests failed, reads or not."""
+        return np.isin(self.outcomes, FAILED)
 
     @cached_property
     def answered_ms(self) -> NDArray[np.float64]:
@@ -141,10 +149,10 @@ class Side:
         Args:
             origin: the reads of the origin alone.
         """
-        times, read = self.answered_ms, self.outcomes != WITHDRAWN
+        times, read = self.answered_ms, self.reads
         cold, hits = cold_start(times), self.outcomes[read] == "hit"
         return {
-            "hit_rate": share(hits, cold=cold, keys=self.keys[read]),
+            "hit_rate": share(hits, cold=among_all(cold, self.answered[read]), keys=self.keys[read]),
             "p50_ms": percentile(times, 50, cold=cold),
             "p95_ms": percentile(times, 95, cold=cold),
             "p99_ms": percentile(times, 99, cold=cold),
@@ -153,7 +161,7 @@ class Side:
 
     def hit_rates(self, pages: tuple[Page, ...]) -> dict[str, Interval]:
         """Return the hit rate of each kind of page that was read."""
-        read = self.outcomes != WITHDRAWN
+        read = self.reads
         kinds = np.array([page_of(key, pages).kind for key in self.keys])
         present = [page.kind for page in pages if np.any(read & (kinds == page.kind))]
         return {kind: share(self.outcomes[read & (kinds == kind)] == "hit") for kind in present}
@@ -267,9 +275,9 @@ class SideBySide:
         for side in self.sides:
             doubts = [load.doubt for load in side.loads if load.doubt]
             lines += [f"In {side.name} this machine was too busy: {doubts[0]}."] if doubts else []
-            failed = side.counts.get("error", 0) + side.counts.get("timeout", 0)
-            first = next((error for load in side.loads for error in load.errors), "")
-            lines += [f"In {side.name} {failed:,} reads failed, the first with {first}."] if failed else []
+            failed, first = side.failed, next((error for load in side.loads for error in load.errors), "")
+            told = f"{(failed & side.reads).sum():,} reads and {(failed & ~side.reads).sum():,} withdrawals"
+            lines += [f"In {side.name} {told} failed, the first with {first}."] if failed.any() else []
         lines += [f"Emulated on this machine: {part}." for part in self.emulated]
         return "\n".join(lines)
 
