@@ -99,9 +99,11 @@ def test_figures_follow_from_the_reads(run: CacheAside) -> None:
         "hit_rate": run.reads.counts["hit"] / 200,
         "p50_ms": np.percentile(times, 50),
         "p95_ms": np.percentile(times, 95),
+        "p99_ms": np.percentile(times, 99),
         "speedup": run.origin.response_ms.mean() / times.mean(),  # over all reads, misses included
     }
-    for figure in figures.values():
+    assert figures["p99_ms"].low is None  # of 200 reads, two are slower
+    for figure in (figure for name, figure in figures.items() if name != "p99_ms"):
         assert figure.low is not None
         assert figure.high is not None
         assert figure.low <= figure.value <= figure.high

@@ -129,6 +129,7 @@ class CacheAside:
             "hit_rate": share(hits, cold=self.cold_reads),
             "p50_ms": percentile(times, 50, cold=self.cold),
             "p95_ms": percentile(times, 95, cold=self.cold),
+            "p99_ms": percentile(times, 99, cold=self.cold),
             "speedup": ratio_of_means(self.origin.response_ms, times, cold=self.cold),
         }
 
@@ -257,8 +258,8 @@ def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:
 
 
 def _row(path: str, times: Any) -> LatencyRow:
-    p50, p95 = np.percentile(times, [50, 95])
-    return LatencyRow(path, len(times), float(times.mean()), float(p50), float(p95))
+    p50, p95, p99 = (float(value) for value in np.percentile(times, [50, 95, 99]))
+    return LatencyRow(path, len(times), float(times.mean()), p50, p95, p99)
 
 
 def _frame(path: str, schedule: Schedule, load: LoadResult) -> pd.DataFrame:
