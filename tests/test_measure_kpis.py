@@ -187,6 +187,13 @@ def test_every_figure_with_a_target_is_measured() -> None:
 FIGURE = {"hit_rate": Interval(0.95, 0.93, 0.97, 1_000), "double_payments": Interval(0.01, 0.0, 0.02, 100)}
 
 
+def test_the_slowest_hundredth_may_have_a_target(tmp_path: Path) -> None:
+    """A KPI file may set one for P99, which notebook 01 measures."""
+    path = tmp_path / "mine.toml"
+    path.write_text('[p99_ms]\nlabel = "P99"\ndirection = "below"\ntarget = 400\nunit = "ms"\n')
+    assert kpis_in_force({KPIS_VARIABLE: str(path)})["p99_ms"] == Kpi("p99_ms", "P99", "below", 400.0, "ms")
+
+
 def test_every_figure_with_a_target_is_judged() -> None:
     """Figures without a target, and targets without a figure, are left alone."""
     judged = judge_all({**FIGURE, "speedup": Interval(3.0)}, KPIS)

@@ -1,6 +1,7 @@
 """Environments side by side, on real servers: the same reads in each, and what is published adds up."""
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dousell_cache.dousell.site import open_site
 from dousell_cache.errors import ConfigurationError, MeasurementFailed
 from dousell_cache.local.process import free_ports
 from dousell_cache.measure import Progress, Result, SideBySide, SidePlan, measure_side_by_side, side_by_side, sides
-from dousell_cache.measure.sides import MONTH_SECONDS, WITHDRAWN, sum_of
+from dousell_cache.measure.load_result import among_all
+from dousell_cache.measure.sides import MONTH_SECONDS, WITHDRAWN, Side, sum_of
 from dousell_cache.measure.steady import steady_hit_rate
 from dousell_cache.measure.usage import Usage
 
@@ -80,6 +83,29 @@ def test_the_second_half_finds_what_the_first_one_left(run: SideBySide) -> None:
         if WITHDRAWN in side.counts:
             continue
         assert side.counts["miss"] == len(np.unique(side.keys))
+
+
+def test_a_failed_withdrawal_is_no_failed_read(run: SideBySide) -> None:
+    """A withdrawal that failed leaves every figure as it is; a failed read shifts no cold start."""
+    side = run.sides[0]
+    reads = side.reads.copy()
+    reads[np.flatnonzero(side.outcomes == "hit")[-20:]] = False  # let some have been withdrawals
+    done, failed = (_ended(side, ~reads, outcome, reads) for outcome in (WITHDRAWN, "error"))
+    assert failed.figures(run.origin) == done.figures(run.origin)
+    assert failed.hit_rates(run.pages) == done.hit_rates(run.pages)
+    assert "0 reads and 20 withdrawals failed, the first with Gone" in dataclasses.replace(run, sides=[failed]).reading
+    assert among_all(2, np.array([True, False, True, True])) == 3
+
+
+def _ended(side: Side, which: NDArray[np.bool_], outcome: str, reads: NDArray[np.bool_]) -> Side:
+    """Return a side of which some requests ended in another way."""
+    outcomes = np.where(which, outcome, side.outcomes).tolist()
+    middle = len(side.loads[0].outcomes)
+    parts = (outcomes[:middle], outcomes[middle:])
+    loads = [
+        dataclasses.replace(load, outcomes=part, errors=["Gone"]) for load, part in zip(side.loads, parts, strict=True)
+    ]
+    return dataclasses.replace(side, loads=loads, reads=reads)
 
 
 def test_what_is_published_adds_up(run: SideBySide) -> None:

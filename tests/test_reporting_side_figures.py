@@ -51,7 +51,9 @@ def side(name: str, hit_ms: float, knee: float) -> Side:
     usages = [Usage(requests=COUNT // 2, sent=300, executed={"get": 400}, origin_calls=5)] * 2
     steps = [_step(rate, hit_ms * (1 if rate <= knee else 9)) for rate in (100.0, 200.0, 400.0)]
     place = Place(kind="tcp", rtt_floor_ms=hit_ms / 2, pings=20)
-    return Side(site, place, KEYS, [load(hit_ms, 20), load(hit_ms, 0)], usages, [1_200], steps)
+    return Side(
+        site, place, KEYS, np.ones(len(KEYS), bool), [load(hit_ms, 20), load(hit_ms, 0)], usages, [1_200], steps
+    )
 
 
 def _step(rate: float, ms: float) -> Step:

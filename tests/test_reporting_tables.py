@@ -163,10 +163,12 @@ def test_a_failure_is_bold() -> None:
 
 def test_latencies_are_a_row_each() -> None:
     """Each way of being answered is a row with its requests, mean and percentiles."""
-    shown = latency_table([LatencyRow("origin alone", 40, 301.25, 299.5, 352), LatencyRow("hit", 1_900, 5, 4.5, 6)])
+    shown = latency_table(
+        [LatencyRow("origin alone", 40, 301.25, 299.5, 352, 360), LatencyRow("hit", 1_900, 5, 4.5, 6)]
+    )
     assert shown.rows == [
-        ("origin alone", "40", "301 ms", "300 ms", "352 ms"),
-        ("hit", "1,900", "5.00 ms", "4.50 ms", "6.00 ms"),
+        ("origin alone", "40", "301 ms", "300 ms", "352 ms", "360 ms"),
+        ("hit", "1,900", "5.00 ms", "4.50 ms", "6.00 ms", "–"),
     ]
 
 

@@ -21,6 +21,7 @@ from ..errors import MeasurementFailed
 from ..policy import ttl_ms
 from .kpis import Verdict, judge_all, kpis_in_force
 from .load import LoadResult, run_open_loop
+from .load_result import among_all
 from .page_reads import page_reader, read_in_workers
 from .place import Place, survey
 from .popularity import Zipf, zipf_ranks
@@ -112,17 +113,23 @@ class CacheAside:
 
     @cached_property
     def cold(self) -> int:
-        """How many of the first reads are the cold start, when most pages had to be loaded first."""
+        """How many of the first answered reads are the cold start, when most pages had to be loaded first."""
         return cold_start(self.answered_ms)
+
+    @property
+    def cold_reads(self) -> int:
+        """How many of the first reads that is, those among them that failed included."""
+        return among_all(self.cold, ~self.reads.failed)
 
     @property
     def figures(self) -> dict[str, Interval]:
         """Hit rate, percentiles of the response, speedup (origin mean ÷ mean of all reads), each with its interval."""
         hits, times = np.array(self.reads.outcomes) == "hit", self.answered_ms
         return {
-            "hit_rate": share(hits, cold=self.cold),
+            "hit_rate": share(hits, cold=self.cold_reads),
             "p50_ms": percentile(times, 50, cold=self.cold),
             "p95_ms": percentile(times, 95, cold=self.cold),
+            "p99_ms": percentile(times, 99, cold=self.cold),
             "speedup": ratio_of_means(self.origin.response_ms, times, cold=self.cold),
         }
 
@@ -155,8 +162,8 @@ class CacheAside:
         if self.workers > 1:
             lines.append(f"{self.workers} processes made the reads.")
         if self.cold:
-            seconds = self.plan.schedule.times[self.cold - 1]
-            lines.append(f"The first {self.cold:,} reads, in {seconds:.1f} s, were the cold start; they count.")
+            seconds = self.plan.schedule.times[self.cold_reads - 1]
+            lines.append(f"The first {self.cold_reads:,} reads, in {seconds:.1f} s, were the cold start; they count.")
         if counts.get("bypass"):
             lines.append(f"The cache could not serve {counts['bypass']:,} of them: the origin answered instead.")
         if self.reads.errors:
@@ -251,8 +258,8 @@ def _origin_reader(origin: Origin, pages: list[int]) -> Callable[[int], Any]:
 
 
 def _row(path: str, times: Any) -> LatencyRow:
-    p50, p95 = np.percentile(times, [50, 95])
-    return LatencyRow(path, len(times), float(times.mean()), float(p50), float(p95))
+    p50, p95, p99 = (float(value) for value in np.percentile(times, [50, 95, 99]))
+    return LatencyRow(path, len(times), float(times.mean()), p50, p95, p99)
 
 
 def _frame(path: str, schedule: Schedule, load: LoadResult) -> pd.DataFrame:

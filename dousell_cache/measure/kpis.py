@@ -26,6 +26,7 @@ FIGURES: Mapping[str, Better] = {
     "hit_rate": "above",
     "p50_ms": "below",
     "p95_ms": "below",
+    "p99_ms": "below",
     "speedup": "above",
     "double_payments": "below",
     "double_bookings": "below",

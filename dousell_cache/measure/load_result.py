@@ -103,6 +103,16 @@ class LoadResult:
         return warm_up(np.maximum(self.response_ms, _NEVER_ZERO_MS), self.times)
 
 
+def among_all(cold: int, answered: NDArray[np.bool_]) -> int:
+    """Return how many of all requests a cold start spans that was found on the answered ones alone.
+
+    Args:
+        cold: how many of the first answered requests it is.
+        answered: which of all requests were answered.
+    """
+    return int(np.flatnonzero(answered)[cold - 1]) + 1 if cold else 0
+
+
 def _rate(times: Array) -> float:
     """Return how many a second these are; none or one of them, or all at once, have no rate that could be missed."""
     span = float(times.max() - times.min()) if len(times) else 0.0

@@ -34,6 +34,7 @@ class LatencyRow(msgspec.Struct, frozen=True):
     mean: float
     p50: float
     p95: float
+    p99: float | None = None
 
 
 class ContentionRow(msgspec.Struct, frozen=True):

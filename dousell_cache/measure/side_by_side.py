@@ -62,7 +62,8 @@ async def measure_side_by_side(
         pages = site_pages(inventory, sites[0].as_of.date() if sites[0].as_of else date.fromisoformat(started[:10]))
         schedule = plan.schedule(pages)
         keys = np.array(list(schedule.keys or ()))
-        sides = [Side(site, (await survey(site.environment)).until_now(), keys) for site in sites]
+        reads = np.ones(len(keys), bool) if schedule.operations is None else schedule.operations != INVALIDATE
+        sides = [Side(site, (await survey(site.environment)).until_now(), keys, reads) for site in sites]
         bar = Altogether(progress, len(plan.origin_schedule) + len(sides) * (len(schedule) + _sweep_requests(plan)))
         origin = await _origin_alone(sites[0], keys, plan, bar)
         await _in_turns(sides, schedule, bar)
@@ -127,12 +128,12 @@ async def _in_turns(sides: list[Side], schedule: Schedule, bar: Altogether) -> N
 
 async def _half(side: Side, schedule: Schedule, half: slice, progress: Watcher | None) -> LoadResult:
     pages, keys = side.site.pages, side.keys[half]
-    withdrawals = np.zeros(len(keys), bool) if schedule.operations is None else schedule.operations[half] == INVALIDATE
+    reads = side.reads[half]
     with outcomes(side.site.cache) as outcome, _sizes(side):
 
         async def request(index: int) -> str:
             key = str(keys[index])
-            if withdrawals[index]:
+            if not reads[index]:
                 await pages.withdraw(key)
                 return WITHDRAWN
             await pages.read(key)

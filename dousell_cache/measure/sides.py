@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..dousell.site import Site
 from .cost import PRICES, Cost, Prices, Saved, Traffic, break_even, project, saved
-from .load import LoadResult
+from .load import FAILED, LoadResult
+from .load_result import among_all
 from .pages import Page, page_mix, page_of
 from .place import Place
 from .provenance import commit
@@ -80,6 +81,7 @@ class Side:
         site: where it was measured.
         place: how far its cache is.
         keys: of each request, in order.
+        reads: which requests are reads; the others tell the cache of a change.
         loads: what became of them, the two halves.
         usages: what each half took.
         sizes: bytes of each answer, as the cache keeps it.
@@ -89,6 +91,7 @@ class Side:
     site: Site
     place: Place
     keys: NDArray[np.str_]
+    reads: NDArray[np.bool_]
     loads: list[LoadResult] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -117,7 +120,12 @@ class Side:
     @cached_property
     def answered(self) -> NDArray[np.bool_]:
         """Which requests were reads that were answered."""
-        return ~np.isin(self.outcomes, ("error", "timeout", WITHDRAWN))
+        return self.reads & ~self.failed
+
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which requests failed, reads or not."""
+        return np.isin(self.outcomes, FAILED)
 
     @cached_property
     def answered_ms(self) -> NDArray[np.float64]:
@@ -132,11 +140,6 @@ class Side:
         return dict(zip(names.tolist(), numbers.tolist(), strict=True))
 
     @property
-    def failed(self) -> int:
-        """How many reads failed."""
-        return self.counts.get("error", 0) + self.counts.get("timeout", 0)
-
-    @property
     def late(self) -> str:
         """Why one of the halves says more about the generator than about the cache; empty when none does."""
         return next((load.doubt for load in self.loads if load.doubt), "")
@@ -146,7 +149,14 @@ class Side:
         """Why its figures say less than they seem to; None when nothing speaks against them."""
         if self.late:
             return f"this machine was too busy: {self.late}"
-        return f"{self.failed:,} reads failed" if self.failed else None
+        return f"{self.failures} failed" if self.failed.any() else None
+
+    @property
+    def failures(self) -> str:
+        """How many reads and how many withdrawals failed, in words."""
+        withdrawals = int((self.failed & ~self.reads).sum())
+        told = f"{int((self.failed & self.reads).sum()):,} reads"
+        return f"{told} and {withdrawals:,} withdrawals" if withdrawals else told
 
     @property
     def usage(self) -> Usage:
@@ -164,10 +174,10 @@ class Side:
         Args:
             origin: the reads of the origin alone.
         """
-        times, read = self.answered_ms, self.outcomes != WITHDRAWN
+        times, read = self.answered_ms, self.reads
         cold, hits = cold_start(times), self.outcomes[read] == "hit"
         return {
-            "hit_rate": share(hits, cold=cold, keys=self.keys[read]),
+            "hit_rate": share(hits, cold=among_all(cold, self.answered[read]), keys=self.keys[read]),
             "p50_ms": percentile(times, 50, cold=cold),
             "p95_ms": percentile(times, 95, cold=cold),
             "p99_ms": percentile(times, 99, cold=cold),
@@ -176,7 +186,7 @@ class Side:
 
     def hit_rates(self, pages: tuple[Page, ...]) -> dict[str, Interval]:
         """Return the hit rate of each kind of page that was read."""
-        read = self.outcomes != WITHDRAWN
+        read = self.reads
         kinds = np.array([page_of(key, pages).kind for key in self.keys])
         present = [page.kind for page in pages if np.any(read & (kinds == page.kind))]
         chosen = {kind: read & (kinds == kind) for kind in present}
@@ -291,7 +301,8 @@ class SideBySide:
         for side in self.sides:
             lines += [f"In {side.name} this machine was too busy: {side.late}."] if side.late else []
             first = next((error for load in side.loads for error in load.errors), "")
-            lines += [f"In {side.name} {side.failed:,} reads failed, the first with {first}."] if side.failed else []
+            failed = f"In {side.name} {side.failures} failed, the first with {first}."
+            lines += [failed] if side.failed.any() else []
         lines += [f"Emulated on this machine: {part}." for part in self.emulated]
         return "\n".join(lines)
 
@@ -327,7 +338,7 @@ class SideBySide:
                 steps=side.steps,
                 knee=side.knee,
                 place=side.place,
-                failed=side.failed,
+                failed=int(side.failed.sum()),
                 doubt=side.doubt,
                 emulated=list(side.site.emulated),
             )

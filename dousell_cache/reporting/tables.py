@@ -114,10 +114,16 @@ def verdict_table(verdicts: Iterable[Verdict], emulated: Sequence[str] = ()) -> 
 def latency_table(rows: Iterable[LatencyRow]) -> Table:
     """Show how long each way of being answered took."""
     cells = [
-        (row.path, f"{row.samples:,}", number(row.mean, "ms"), number(row.p50, "ms"), number(row.p95, "ms"))
+        (row.path, f"{row.samples:,}", *(_told(value) for value in (row.mean, row.p50, row.p95, row.p99)))
         for row in rows
     ]
-    return Table("Response time by way of being answered", ("answered by", "requests", "mean", "P50", "P95"), cells)
+    return Table(
+        "Response time by way of being answered", ("answered by", "requests", "mean", "P50", "P95", "P99"), cells
+    )
+
+
+def _told(ms: float | None) -> str:
+    return "–" if ms is None else number(ms, "ms")
 
 
 def step_table(steps: Iterable[Step]) -> Table:
