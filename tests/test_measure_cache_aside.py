@@ -117,6 +117,10 @@ def test_the_latency_rows_cover_all_reads(run: CacheAside) -> None:
     assert sum(row.samples for row in outcomes) == every.samples == 200
     weighted = sum(row.mean * row.samples for row in outcomes) / 200
     assert every.mean == pytest.approx(weighted, abs=0.002)
+    mixture = run.result.mixture
+    assert mixture is not None
+    assert sum(part.of_mean for part in mixture.parts) == pytest.approx(every.mean)
+    assert [place.percent for place in mixture.quantiles] == [50, 95, 99]
 
 
 def test_samples_hold_every_request(run: CacheAside) -> None:

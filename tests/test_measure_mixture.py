@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dousell_cache.measure.mixture import Place, decompose, hit_rate_needed, quantile_map
+from dousell_cache.measure.mixture import Quantile, decompose, hit_rate_needed, quantile_map
 
 
 def reads(**counts: int) -> tuple[np.ndarray, list[str]]:
@@ -97,7 +97,7 @@ def test_without_a_choice_no_hit_rate_is_needed(counts: dict[str, int]) -> None:
 
 def test_a_single_read_has_its_place() -> None:
     """One read is every percentile."""
-    assert quantile_map(np.array([7.0]), ["miss"], [99]) == [Place(99, 7.0, "miss", 1.0, 100.0)]
+    assert quantile_map(np.array([7.0]), ["miss"], [99]) == [Quantile(99, 7.0, "miss", 1.0, 100.0)]
 
 
 def test_what_makes_no_sense_is_refused() -> None:

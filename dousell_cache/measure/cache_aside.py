@@ -22,6 +22,7 @@ from ..policy import ttl_ms
 from .kpis import Verdict, judge_all, kpis_in_force
 from .load import LoadResult, run_open_loop
 from .load_result import among_all
+from .mixture import Mixture, mixture
 from .page_reads import page_reader, read_in_workers
 from .place import Place, survey
 from .popularity import Zipf, zipf_ranks
@@ -143,6 +144,11 @@ class CacheAside:
         return [*rows, _row("all reads", self.answered_ms)]
 
     @property
+    def mixture(self) -> Mixture:
+        """What the figures of the answered reads are made of, by how each was answered."""
+        return mixture(self.answered_ms, np.array(self.reads.outcomes)[~self.reads.failed].tolist())
+
+    @property
     def verdicts(self) -> list[Verdict]:
         """The figures against their targets; none passes once a read failed, none counts if it was started late."""
         flaw = "reads failed" if self.reads.failed.any() else None
@@ -200,6 +206,7 @@ class CacheAside:
             figures=self.figures,
             outcomes=self.reads.counts,
             latency=self.latency,
+            mixture=self.mixture,
             verdicts=self.verdicts,
             host=this_host(),
             place=self.place,

@@ -5,8 +5,9 @@ A percentile of a mixture lies on one of its paths: with 90 % hits, P95 is the m
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import get_args
 
+import msgspec
 import numpy as np
 
 from ..events import Outcome
@@ -16,7 +17,7 @@ _NEAR = 1.0  # percent on either side of a percentile whose samples say which pa
 _HALVINGS = 30  # of the hit rates left: more than a double's worth of requests
 
 
-class Part(NamedTuple):
+class Part(msgspec.Struct, frozen=True):
     """One way of being answered.
 
     Args:
@@ -34,7 +35,7 @@ class Part(NamedTuple):
     beyond_p95: float
 
 
-class Place(NamedTuple):
+class Quantile(msgspec.Struct, frozen=True):
     """Where a percentile of all reads lies.
 
     Args:
@@ -52,6 +53,33 @@ class Place(NamedTuple):
     within: float
 
 
+class Mixture(msgspec.Struct, frozen=True):
+    """What the figures of all reads are made of.
+
+    Args:
+        parts: what each way of being answered adds.
+        quantiles: on which of these paths P50, P95 and P99 lie.
+        hit_rate_needed: the smallest hit rate at which P95 is a hit's; None with no hits, or nothing else.
+    """
+
+    parts: list[Part]
+    quantiles: list[Quantile]
+    hit_rate_needed: float | None
+
+
+def mixture(times: Samples, outcomes: Sequence[str]) -> Mixture:
+    """Take the figures of all reads apart: :func:`decompose`, :func:`quantile_map` and :func:`hit_rate_needed` at once.
+
+    Args:
+        times: response times in order of arrival, of the reads that were answered.
+        outcomes: how each was answered.
+
+    Raises:
+        ValueError: there are none, or not as many of one as of the other.
+    """
+    return Mixture(decompose(times, outcomes), quantile_map(times, outcomes), hit_rate_needed(times, outcomes))
+
+
 def decompose(times: Samples, outcomes: Sequence[str]) -> list[Part]:
     """Say what each outcome adds, in the order of :data:`~dousell_cache.events.Outcome`, others behind by name.
 
@@ -67,7 +95,7 @@ def decompose(times: Samples, outcomes: Sequence[str]) -> list[Part]:
     return [_part(name, ways == name, times, slow) for name in _in_order(ways)]
 
 
-def quantile_map(times: Samples, outcomes: Sequence[str], percents: Sequence[float] = (50, 95, 99)) -> list[Place]:
+def quantile_map(times: Samples, outcomes: Sequence[str], percents: Sequence[float] = (50, 95, 99)) -> list[Quantile]:
     """Say on which path each percentile lies: what most of the samples around it are.
 
     Args:
@@ -132,7 +160,7 @@ def _part(name: str, mine: Flags, times: Samples, slow: Flags) -> Part:
     return Part(name, share(mine), mean, float(times[mine].sum() / len(times)), beyond)
 
 
-def _place(percent: float, times: Samples, ways: np.ndarray, weights: Samples, order: np.ndarray) -> Place:
+def _place(percent: float, times: Samples, ways: np.ndarray, weights: Samples, order: np.ndarray) -> Quantile:
     if not 0 < percent < 100:
         message = f"a percent must be between 0 and 100, not {percent}"
         raise ValueError(message)
@@ -145,4 +173,4 @@ def _place(percent: float, times: Samples, ways: np.ndarray, weights: Samples, o
     found = np.bincount(codes, weights=weights[around])
     path, value = str(names[found.argmax()]), float(times[order[at]])
     within = float(np.mean(times[ways == path] <= value)) * 100
-    return Place(percent, value, path, float(found.max() / found.sum()), within)
+    return Quantile(percent, value, path, float(found.max() / found.sum()), within)

@@ -17,6 +17,7 @@ import pandas as pd
 from ..check import Step
 from .host import identity, processor
 from .kpis import Verdict
+from .mixture import Mixture
 from .place import Place
 from .rates import Knee
 from .rates import Step as RateStep
@@ -179,6 +180,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         figures: measured figures by name (``hit_rate``, ``p50_ms``, ``p95_ms``, ``speedup``, …).
         outcomes: how many requests ended in each way.
         latency: a row for each way of being answered.
+        mixture: what the figures of all reads are made of.
         verdicts: figures against their targets.
         steps: the connection test's steps.
         contention: a row for each number of callers at one lock.
@@ -202,6 +204,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Interval] = {}
     outcomes: dict[str, int] = {}
     latency: list[LatencyRow] = []
+    mixture: Mixture | None = None
     verdicts: list[Verdict] = []
     steps: list[Step] = []
     contention: list[ContentionRow] = []
