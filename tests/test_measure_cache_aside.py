@@ -152,6 +152,16 @@ def test_the_reading_repeats_the_figures(run: CacheAside) -> None:
     assert "could not serve" not in reading
 
 
+def test_the_warm_up_is_told_and_published(run: CacheAside) -> None:
+    """How long the reads took to settle is in the result, and the reading says it, or that they did not."""
+    settled = run.reads.warm_up
+    assert run.result.warm_up == settled
+    slow = np.where(np.arange(200) < 40, 300.0, 2.0) * np.random.default_rng(1).lognormal(0, 0.3, 200)
+    late = dataclasses.replace(run, reads=dataclasses.replace(run.reads, response_ms=slow))
+    assert "They settled after" in late.reading
+    assert "(MSER-5); nothing was cut." in late.reading
+
+
 def test_a_late_generator_is_said(run: CacheAside) -> None:
     """When this process itself started reads late, the reading says by how much, and no target is met or missed."""
     for lag, said in ((809.0, True), (0.1, False)):

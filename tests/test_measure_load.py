@@ -176,3 +176,10 @@ def test_a_few_slow_reads_hide_no_late_generator(lag: float, doubted: bool) -> N
     late = np.full(1_000, lag)
     load = LoadResult(service + late, service, late, ["hit"] * 1_000, [], np.arange(1_000) / 75)
     assert bool(load.doubt) == doubted
+
+
+def test_a_load_of_nothing_was_not_late() -> None:
+    """Without a request there is no lag, and no reason for doubt."""
+    none = np.zeros(0)
+    load = LoadResult(none, none, none, [], [], none)
+    assert (load.lag_ms_p99, load.doubt) == (0.0, "")

@@ -172,7 +172,6 @@ def moved(found: int, absent: int) -> dict[str, int]:
         (delta(900, 119), moved(900, 100), ""),
         (delta(900, 200), moved(900, 100), "another tenant"),
         (delta(700, 100), moved(900, 100), "never reached this server"),
-        (delta(500, 100, "the server restarted: what it counted before is lost"), moved(900, 100), "restarted"),
         (delta(800, 200), moved(900, 100), "expired or were evicted"),
     ],
 )
@@ -188,3 +187,12 @@ def test_more_than_two_points_have_a_cause(server: ServerDelta, application: dic
 def test_a_server_that_counts_nothing_is_not_compared() -> None:
     """Where INFO has no such counters there is nothing to reconcile, and nothing is made up."""
     assert reconcile(ServerDelta(60.0, {}), moved(1, 1), Lookups()) is None
+
+
+def test_a_restart_is_a_gap_and_no_difference() -> None:
+    """What a restarted server no longer counts is named, and raises nothing: there are no points to judge."""
+    lost = delta(500, 100, "the server restarted: what it counted before is lost")
+    found = reconcile(lost, moved(900, 100), Lookups())
+    assert found is not None
+    assert (found.points, found.explained) == (None, True)
+    assert "restarted" in found.cause

@@ -1,5 +1,6 @@
 """What may go goes, by age and number; the latest good run and whatever is being written never do."""
 
+import json
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dousell_cache.reporting.listing import Entry, EnvironmentSummary, RunFacts, State, Summary
-from dousell_cache.reporting.record import RunVerdict
+from dousell_cache.reporting.listing import Entry, EnvironmentSummary, RunFacts, State, Summary, entry
+from dousell_cache.reporting.record import SCHEMA, VERSION, RunVerdict
 from dousell_cache.reporting.retention import Found, Judged, NotRemoved, Rules, judge, look, remove
 
 from .reports import BAD, GOOD, Seen, finished, made_up, measured, unfinished
@@ -147,3 +148,12 @@ def test_a_run_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotRemoved, match="20260110T000000Z-aaaa cannot be removed"):
         remove(tmp_path, judged)
     assert "2 runs" in Seen((tmp_path / "index.html").read_text("utf-8")).text
+
+
+def test_a_run_of_another_shape_is_of_another_version(tmp_path: Path) -> None:
+    """Whatever else another version wrote, it is left alone: only its schema and version are looked at."""
+    folder = tmp_path / "20260101T000000Z-abcd"
+    folder.mkdir()
+    other = {"schema": SCHEMA, "version": VERSION + 1, "run": {"id": "x"}, "verdict": "excellent"}
+    (folder / "results.json").write_text(json.dumps(other), "utf-8")
+    assert entry(tmp_path, folder.name).state == "another version"

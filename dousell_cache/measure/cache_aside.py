@@ -170,6 +170,11 @@ class CacheAside:
         if self.cold:
             seconds = self.plan.schedule.times[self.cold_reads - 1]
             lines.append(f"The first {self.cold_reads:,} reads, in {seconds:.1f} s, were the cold start; they count.")
+        settled = self.reads.warm_up
+        if settled.samples and settled.settled:
+            lines.append(f"They settled after {settled.seconds:.1f} s (MSER-5); nothing was cut.")
+        if not settled.settled:
+            lines.append("They did not settle in the first half: the run is too short to tell, or drifts.")
         if counts.get("bypass"):
             lines.append(f"The cache could not serve {counts['bypass']:,} of them: the origin answered instead.")
         if self.reads.errors:
@@ -207,6 +212,7 @@ class CacheAside:
             outcomes=self.reads.counts,
             latency=self.latency,
             mixture=self.mixture,
+            warm_up=self.reads.warm_up,
             verdicts=self.verdicts,
             host=this_host(),
             place=self.place,

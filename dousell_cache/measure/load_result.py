@@ -57,7 +57,7 @@ class LoadResult:
     @property
     def lag_ms_p99(self) -> float:
         """How late the generator itself was, at its 99th percentile."""
-        return float(np.percentile(self.lag_ms, 99))
+        return float(np.percentile(self.lag_ms, 99)) if len(self.lag_ms) else 0.0
 
     @property
     def counts(self) -> dict[str, int]:

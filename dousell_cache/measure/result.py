@@ -22,6 +22,7 @@ from .place import Place
 from .rates import Knee
 from .rates import Step as RateStep
 from .stats import Interval
+from .warmup import WarmUp
 
 RESULTS_FOLDER_VARIABLE = "DOUSELL_CACHE_RESULTS"
 _STAMPED = ("dousell-cache", "redis", "upstash-redis", "supabase", "numpy", "pandas")
@@ -181,6 +182,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         outcomes: how many requests ended in each way.
         latency: a row for each way of being answered.
         mixture: what the figures of all reads are made of.
+        warm_up: how long the reads took to settle, by MSER-5; it counts in every figure.
         verdicts: figures against their targets.
         steps: the connection test's steps.
         contention: a row for each number of callers at one lock.
@@ -205,6 +207,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int] = {}
     latency: list[LatencyRow] = []
     mixture: Mixture | None = None
+    warm_up: WarmUp | None = None
     verdicts: list[Verdict] = []
     steps: list[Step] = []
     contention: list[ContentionRow] = []

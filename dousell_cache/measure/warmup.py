@@ -10,8 +10,7 @@ third is lost in them, and 52 % are found within 2 s, mostly too early; and a lo
 the end of a warm-up. Without one, 2 s or less are taken for it in 100 %, with such clusters in 99 %.
 """
 
-from typing import NamedTuple
-
+import msgspec
 import numpy as np
 
 from .stats import Samples
@@ -19,7 +18,7 @@ from .stats import Samples
 _BATCH = 5
 
 
-class WarmUp(NamedTuple):
+class WarmUp(msgspec.Struct, frozen=True):
     """How long a run took to settle.
 
     Args:

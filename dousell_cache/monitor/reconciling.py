@@ -41,7 +41,9 @@ def reconcile(server: ServerDelta, moved: Mapping[str, int], own: Lookups) -> Re
     whole = sum(expected.values(), Lookups())
     counted = Lookups(round(server.counters["keyspace_hits"]), round(server.counters["keyspace_misses"]))
     points = None
-    if server.seconds >= SETTLED_SECONDS and counted.rate is not None and whole.rate is not None:
+    # After a restart the server has counted for a part of the time only: that is a gap, and no difference.
+    settled = server.seconds >= SETTLED_SECONDS and not server.gaps
+    if settled and counted.rate is not None and whole.rate is not None:
         points = (counted.rate - whole.rate) * 100
     return Reconciliation(
         seconds=server.seconds,
@@ -57,11 +59,11 @@ def reconcile(server: ServerDelta, moved: Mapping[str, int], own: Lookups) -> Re
 
 
 def _cause(server: ServerDelta, counted: Lookups, expected: Lookups, points: float | None) -> str:
+    if server.gaps:
+        return f"{server.gaps[0]}, while the application's figures went on"
     if points is None or abs(points) <= MOST_POINTS:
         return ""
     unexplained = counted.total - expected.total
-    if server.gaps:
-        return f"{server.gaps[0]}, while the application's figures went on"
     if unexplained > _FEW * counted.total:
         return (
             f"{unexplained} lookups are nobody's: another tenant of this server, a process without figures=True, "

@@ -165,16 +165,23 @@ def known(out: Path) -> list[str]:
         raise ConfigurationError(message) from error
 
 
+class _Header(msgspec.Struct):
+    schema: str
+    version: int
+
+
 def entry(out: Path, name: str) -> Entry:
     """Return one of the runs that :func:`names` found."""
     if name.endswith(PARTIAL):
         return _unfinished(out, name)
     try:
-        summary = msgspec.json.decode((out / name / "results.json").read_bytes(), type=Summary)
+        written = (out / name / "results.json").read_bytes()
+        header = msgspec.json.decode(written, type=_Header)
+        if (header.schema, header.version) != (SCHEMA, VERSION):
+            return Entry(name, "another version")  # whose shape is its own affair
+        summary = msgspec.json.decode(written, type=Summary)
     except (OSError, msgspec.MsgspecError):
         return Entry(name, "unreadable", reason="results.json cannot be read")
-    if (summary.schema, summary.version) != (SCHEMA, VERSION):
-        return Entry(name, "another version")
     state: State = "stopped" if summary.exit_code > 128 else "finished"
     return Entry(name, state, summary.run.started, summary=summary)
 
