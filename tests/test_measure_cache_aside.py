@@ -17,6 +17,7 @@ from dousell_cache.dousell.site import Site, open_site
 from dousell_cache.errors import MeasurementFailed
 from dousell_cache.local import Cloud
 from dousell_cache.measure import CacheAside, Plan, Result, cache_aside, measure_cache_aside, outcomes, page_reads
+from dousell_cache.measure.stats import share
 from dousell_cache.measure.workload import zipf_ranks
 
 if TYPE_CHECKING:
@@ -150,6 +151,17 @@ def test_the_reading_repeats_the_figures(run: CacheAside) -> None:
     assert f"{figures['speedup'].value:.1f} times as fast as by the origin alone" in reading
     assert "failed" not in reading
     assert "could not serve" not in reading
+
+
+def test_the_hit_rate_knows_its_pages(run: CacheAside) -> None:
+    """When one page of ten misses all along, the interval is wider than time alone would have it."""
+    keys = np.array(list(run.plan.schedule.keys or ()))
+    outcomes = np.where(keys == "2", "miss", "hit").tolist()
+    one_bad = dataclasses.replace(run, reads=dataclasses.replace(run.reads, outcomes=outcomes))
+    by_key, by_time = one_bad.figures["hit_rate"], share(keys != "2")
+    assert by_key.low is not None
+    assert by_time.low is not None
+    assert by_key.low < by_time.low
 
 
 def test_the_warm_up_is_told_and_published(run: CacheAside) -> None:

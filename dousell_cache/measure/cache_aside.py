@@ -127,7 +127,7 @@ class CacheAside:
         """Hit rate, percentiles of the response, speedup (origin mean ÷ mean of all reads), each with its interval."""
         hits, times = np.array(self.reads.outcomes) == "hit", self.answered_ms
         return {
-            "hit_rate": share(hits, cold=self.cold_reads),
+            "hit_rate": share(hits, cold=self.cold_reads, keys=np.array(list(self.plan.schedule.keys or ()))),
             "p50_ms": percentile(times, 50, cold=self.cold),
             "p95_ms": percentile(times, 95, cold=self.cold),
             "p99_ms": percentile(times, 99, cold=self.cold),
