@@ -62,7 +62,7 @@ def test_a_load_becomes_a_step() -> None:
     assert knee([made(50, 2), found]).doubt == found.doubt
 
 
-async def test_a_step_has_enough_requests_for_an_interval() -> None:
+async def test_a_step_has_requests_enough() -> None:
     """However low the rate and short the time, there are 120 requests, each asked once."""
     asked: list[int] = []
 
@@ -73,4 +73,3 @@ async def test_a_step_has_enough_requests_for_an_interval() -> None:
     found = await step(10_000, 0.001, operation, seed=1)
     assert sorted(asked) == list(range(120))
     assert (found.requests, found.hits) == (120, 1.0)
-    assert found.p95_ms.low is not None

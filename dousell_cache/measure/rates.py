@@ -19,7 +19,7 @@ SLOWER = 2.0
 
 _HOPELESS = 5.0  # so many times slower than the best, and higher rates would only take longer to say the same
 _ENOUGH = 0.99  # of the rate, as for every load: less, and it is the generator that was measured; and of hits
-_FEWEST = 120  # requests in a step, for its P95 to have an interval
+_FEWEST = 120  # requests in a step, for its P95 to have an interval where they do not come in clusters
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +87,7 @@ def hopeless(steps: Sequence[Step]) -> bool:
 
 
 def requests_of(rate: float, seconds: float) -> int:
-    """Return how many requests a step has: those of its time, but at least 120, for its P95 to have an interval."""
+    """Return how many requests a step has: those of its time, but at least 120, of which P95 says something."""
     return max(_FEWEST, round(rate * seconds))
 
 
