@@ -124,3 +124,9 @@ def test_an_environment_in_doubt_is_said_to_be(run: SideBySide) -> None:
     assert [row.failed for row in run.rows] == [0, 2]
     assert {row[0]: row[1:] for row in side_table(run).rows}["In doubt"] == doubts
     assert environment_verdict("ok", [run.result], judges=False) == "inconclusive"
+
+
+def test_only_what_runs_here_is_said_to_share_this_machine(run: SideBySide) -> None:
+    """The local cache shares the client's processors, and one that is elsewhere does not."""
+    caption = rate_curves(run).caption
+    assert f"Of {run.sides[0].label}, client and server share" in caption

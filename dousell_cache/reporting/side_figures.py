@@ -123,7 +123,9 @@ def rate_curves(run: SideBySide) -> Picture:
         axes.yaxis.set_major_formatter("{x:,g}")
         figure.legend(loc="outside right upper")
     knees = "; ".join(f"{side.label}: {_knee(side)}" for side in run.sides)
-    caption = f"Hits stay fast up to a rate a second of: {knees}. Client and servers share this machine's processors."
+    near = [side.label for side in run.sides if side.name == "local" or side.site.environment.emulated]
+    shared = f" Of {', '.join(near)}, client and server share this machine's processors." if near else ""
+    caption = f"Hits stay fast up to a rate a second of: {knees}.{shared}"
     return picture(figure, f"P50 and P95 of hits by offered rate. {caption}", caption)
 
 
