@@ -61,12 +61,19 @@ def slower(factor: float, **changes: Any) -> Result:
 
 
 def keep(
-    out: Path, run_id: str, results: Mapping[str, Result], samples: Mapping[str, "np.typing.NDArray[Any]"] | None = None
+    out: Path,
+    run_id: str,
+    results: Mapping[str, Result],
+    samples: Mapping[str, "np.typing.NDArray[Any]"] | None = None,
+    *,
+    parallel: bool = False,
 ) -> Path:
     """Write a run with what it found in each environment, and its samples, and return its folder."""
     folder = out / run_id
     folder.mkdir(parents=True)
-    (folder / "results.json").write_bytes(encode(made_up({k: record(v) for k, v in results.items()}, run_id=run_id)))
+    whole = made_up({name: record(one) for name, one in results.items()}, run_id=run_id)
+    at_once = msgspec.structs.replace(whole.run, parallel=parallel)
+    (folder / "results.json").write_bytes(encode(msgspec.structs.replace(whole, run=at_once)))
     if samples is not None:
         frames = [
             pd.DataFrame({"path": path, "response_ms": values, "outcome": "hit", "environment": name, "notebook": NAME})

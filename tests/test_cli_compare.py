@@ -17,7 +17,7 @@ from dousell_cache.local import Cloud
 from dousell_cache.measure import live
 from dousell_cache.reporting import schemas
 
-from .comparisons import FIGURES, OTHER, keep, keep_together, result, row, slower, times
+from .comparisons import FIGURES, HOST, OTHER, keep, keep_together, result, row, slower, times
 
 FIRST, SECOND = "20261121T000000Z-aaaa", "20261122T000000Z-bbbb"
 
@@ -131,6 +131,18 @@ def test_machines_are_not_mixed_unless_told(out: Path, capsys: pytest.CaptureFix
     assert "mind: different machines: [5f0c81a9be77" in capsys.readouterr().out
 
 
+def test_environments_at_once_and_in_turns_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two runs of which one measured its environments at once are compared with a warning, and alike ones without."""
+    keep(tmp_path, FIRST, {"local": result()}, parallel=True)
+    keep(tmp_path, SECOND, {"local": result()})
+    out = ["--out", str(tmp_path)]
+    assert main(["compare", FIRST, SECOND, *out]) == 0
+    told = "mind: A measured its environments at once, so that they disturbed each other, and B in turns"
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert main(["compare", FIRST, FIRST, *out]) == 0
+    assert "at once" not in capsys.readouterr().out
+
+
 def test_runs_without_anything_in_common_are_refused(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to compare is wrong usage, and what each has is named; single environments go with each other."""
     keep(out, "20261123T000000Z-cccc", {"dedicated": result(environment="dedicated", notebook="09")})
@@ -184,10 +196,11 @@ def test_what_was_measured_side_by_side_can_be_compared(tmp_path: Path, capsys: 
 
 
 def test_what_is_not_like_it_is_left_out_of_its_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs of another machine do not count, and the table says how many there were."""
+    """Runs of another machine, or of environments at once, do not count; the table says how many there were."""
     for day in range(1, 7):
-        one = result(started=f"2026-10-0{day}T00:00:00+00:00", host=OTHER)
-        keep(tmp_path, f"2026100{day}T000000Z-aaaa", {"local": one})
+        at_once = day % 2 == 0
+        one = result(started=f"2026-10-0{day}T00:00:00+00:00", host=HOST if at_once else OTHER)
+        keep(tmp_path, f"2026100{day}T000000Z-aaaa", {"local": one}, parallel=at_once)
     keep(tmp_path, "20261007T000000Z-bbbb", {"local": result()})
     assert main(["compare", "latest", "--history", "--out", str(tmp_path)]) == 5
     assert "mind: 6 earlier runs were not like it, and are left out" in capsys.readouterr().out

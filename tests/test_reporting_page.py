@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from dousell_cache.measure.place import Place
 from dousell_cache.measure.stats import Interval
@@ -112,6 +113,17 @@ def test_emulation_is_said_wherever_a_figure_rests_on_it(tmp_path: Path) -> None
     assert "emulated on the measuring machine" in text
     assert text.count("emulated") >= 3 + len(GOOD)
     assert "emulated on" not in shown(made_up({"local": measured(GOOD)}), tmp_path).text
+
+
+def test_a_run_at_once_says_so(tmp_path: Path) -> None:
+    """Environments that were measured at once disturbed each other: said among the first facts and in the method."""
+    results = made_up({"local": measured(GOOD), "vercel": measured(GOOD)})
+    in_turns = shown(results, tmp_path).text
+    at_once = shown(replace(results, run=replace(results.run, parallel=True)), tmp_path).text
+    assert "at once: each disturbs the others' figures" in at_once
+    assert "The environments were measured at once" in at_once
+    assert "at once" not in in_turns
+    assert "Environments are measured one after the other" in in_turns
 
 
 def test_an_unreachable_environment_is_a_section_of_words(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def _results(request: Request, run_id: str, started: str, records: dict[str, Env
         command=request.command,
         host=this_host(),
         commit=commit(),
-        parallel=request.parallel,
+        parallel=request.parallel and len(request.environments) > 1,
     )
     code = 128 + stop.signum if stop.signum else EXIT_CODES[verdict]
     together = records.pop(TOGETHER, None)

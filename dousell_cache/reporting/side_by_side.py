@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ..errors import ConfigurationError
 from ..measure.compare import Comparison, compare_results
 from ..measure.history import History, against_history
@@ -26,13 +28,24 @@ def compare_kept(a: str, b: str, out: Path, *, across_hosts: bool = False) -> Co
     (word, in_a), (other, in_b) = split(a), split(b)
     first, second = open_run(word, out), open_run(other, out)
     pairs = _environments(first, second, in_a, in_b)
+    found = [found for pair in pairs for found in _comparisons(first, second, pair, across_hosts)]
     return document(
-        "runs", comparisons=[found for pair in pairs for found in _comparisons(first, second, pair, across_hosts)]
+        "runs", comparisons=[replace(one, caveats=[*one.caveats, *_of_order(first, second)]) for one in found]
     )
+
+
+def _of_order(first: Kept, second: Kept) -> list[str]:
+    """Say that one run measured its environments at once, which makes times longer, and the other did not."""
+    if first.results.run.parallel == second.results.run.parallel:
+        return []
+    at_once, in_turns = ("A", "B") if first.results.run.parallel else ("B", "A")
+    return [f"{at_once} measured its environments at once, so that they disturbed each other, and {in_turns} in turns"]
 
 
 def compare_with_history(run: str, out: Path) -> CompareDocument:
     """Compare a run with earlier runs like it, in each of its environments, or in the one that is named.
+
+    A run whose environments were measured at once is like others of its kind only.
 
     Args:
         run: ``RUN`` or ``RUN:environment``.
@@ -86,10 +99,15 @@ def _comparisons(first: Kept, second: Kept, pair: tuple[str, str], across_hosts:
 
 
 def _histories(now: Kept, earlier: list[Kept], environment: str) -> list[History]:
-    return [
-        against_history(result, _earlier(earlier, environment, name), targets=kpis_in_force().keys(), name=now.id)
-        for name, result in now.measured(environment).items()
-    ]
+    """Hold each result against those of runs that measured in the same order, at once or in turns; count the others."""
+    alike = [kept for kept in earlier if not _of_order(now, kept)]
+    others = [kept for kept in earlier if _of_order(now, kept)]
+    histories = []
+    for name, result in now.measured(environment).items():
+        found = against_history(result, _earlier(alike, environment, name), targets=kpis_in_force().keys(), name=now.id)
+        apart = [one for _, one in _earlier(others, environment, name) if one.started < result.started]
+        histories.append(replace(found, others=found.others + len(apart)))
+    return histories
 
 
 def _earlier(runs: list[Kept], environment: str, notebook: str) -> list[tuple[str, Result]]:
