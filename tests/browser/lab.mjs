@@ -1,5 +1,5 @@
 // Runs notebooks in JupyterLab as a person would: opens one, runs all its cells, perhaps interrupts it, says what is there.
-// Asked on stdin, a line each: {notebook, interrupt, picture}; answered: {cells, errors, shown} or {failed}.
+// Asked on stdin, a line each: {notebook, interrupt, picture}; answered: {cells, errors, shown, stopped_ms} or {failed}.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -17,9 +17,21 @@ async function begin() {
   window.running = window.jupyterapp.commands.execute("notebook:run-all-cells");
 }
 
-function isLive() {
+function isShown(words) {
   const cells = window.jupyterapp.shell.currentWidget.context.model.toJSON().cells;
-  return cells.some((cell) => (cell.outputs ?? []).some((one) => JSON.stringify(one.data ?? {}).includes("processes flushed")));
+  return cells.some((cell) => (cell.outputs ?? []).some((one) => JSON.stringify(one).includes(words)));
+}
+
+// What passes between a click and its effect is measured in the page, where both are seen.
+async function stop(page) {
+  await page.waitForFunction(isShown, "processes flushed");
+  const clicked = await page.evaluate(() => {
+    const now = performance.now();
+    window.jupyterapp.commands.execute("kernelmenu:interrupt");
+    return now;
+  });
+  await page.waitForFunction(isShown, "until it was stopped");
+  return (await page.evaluate(() => performance.now())) - clicked;
 }
 
 async function run({ notebook, interrupt = false, picture }) {
@@ -29,10 +41,7 @@ async function run({ notebook, interrupt = false, picture }) {
     await page.goto(`${server}/lab/tree/${notebook}.ipynb?reset`);
     await page.waitForFunction((name) => window.jupyterapp?.shell?.currentWidget?.context?.path === name, `${notebook}.ipynb`);
     await page.evaluate(begin);
-    if (interrupt) {
-      await page.waitForFunction(isLive);
-      await page.evaluate(() => window.jupyterapp.commands.execute("kernelmenu:interrupt"));
-    }
+    const stopped_ms = interrupt ? await stop(page) : null;
     await page.evaluate(() => window.running);
     const { cells } = await page.evaluate(() => window.jupyterapp.shell.currentWidget.context.model.toJSON());
     const code = cells.filter((cell) => cell.cell_type === "code"), outputs = code.flatMap((cell) => cell.outputs);
@@ -42,6 +51,7 @@ async function run({ notebook, interrupt = false, picture }) {
       cells: code.map((cell) => cell.execution_count),
       errors: outputs.filter((one) => one.output_type === "error").map((one) => `${one.ename}: ${one.evalue}`),
       shown: JSON.stringify(outputs),
+      stopped_ms,
     };
   } finally {
     await page.close();
