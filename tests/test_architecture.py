@@ -240,7 +240,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     },
     "tuning.pseudonyms": set(),
     "tuning.rows": {"events", "tuning.pseudonyms"},
-    "reporting": SITE | {"languages", "measure", "monitor", "tuning", "reporting", "__version__"},
+    "reporting": SITE | {"env_file", "languages", "measure", "monitor", "tuning", "reporting", "__version__"},
     "cli": SITE
     | {"languages", "measure", "monitor", "tuning", "reporting", "testing", "cli", "env_file", "__version__"},
 }

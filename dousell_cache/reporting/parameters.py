@@ -200,7 +200,7 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
             Parameter("seconds", "float", 0.0, "how long to watch; 0 for what the profile says", 0, 86_400),
             Parameter("every", "float", 1.0, "seconds between two looks", 0.2, 3_600),
             Parameter("traffic", "float", 30.0, "reads per second that visitors of our own make; 0: none", 0, 1_000),
-            Parameter("namespace", "str", "", "what stands before the keys to watch, with traffic=0"),
+            Parameter("namespace", "str", "", "what stands before the keys to watch when traffic is 0"),
             Parameter("seed", "int", 1, "of those visitors", 0, 2**32 - 1),
             _PROFILE,
         ),

@@ -109,13 +109,13 @@ def _code(cells: Sequence[Cell]) -> Iterator[tuple[int, Cell]]:
 
 
 def _only_imports(source: str) -> bool:
-    """Tell whether a cell imports, loads the settings, and does no more: such lines may be many."""
+    """Tell whether a cell imports, starts the notebook, and does no more: such lines may be many."""
     try:
         statements = ast.parse(source).body
     except SyntaxError:
         return False
     rest = [node for node in statements if not isinstance(node, (ast.Import, ast.ImportFrom))]
-    return len(rest) <= 1 and all(ast.unparse(node) == "load_env_file()" for node in rest)
+    return len(rest) <= 1 and all(ast.unparse(node) == "start_notebook()" for node in rest)
 
 
 _RULES: tuple[Callable[[Sequence[Cell]], Iterator[str]], ...] = (_opening, _prose, _thin, _plain, _setup, _readings)

@@ -37,7 +37,7 @@ class Ran(NamedTuple):
         cells: the execution count of each code cell; None for one that was not run.
         errors: what its cells raised.
         shown: its outputs, as JSON.
-        stopped_ms: what passed between the interruption and the words that say so; None for one that was not interrupted.
+        stopped_ms: from the interruption to the words that say so; None for one that was not interrupted.
     """
 
     cells: list[int | None]
