@@ -15,8 +15,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from dousell_cache.dousell import database
-from dousell_cache.dousell.ledger import Ledger, LedgerRefused, SupabaseLedger, postgres_ledger, supabase_ledger
+from dousell_cache.dousell import database, stand_in
+from dousell_cache.dousell.ledger import Ledger, SupabaseLedger, postgres_ledger, supabase_ledger
 from dousell_cache.dousell.receipts import Rent, Slot, Visit
 from dousell_cache.local import Cloud
 
@@ -83,38 +83,21 @@ def visits(cloud: Cloud, property_id: int) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def opened(kind: str, cloud: Cloud) -> AsyncIterator[Ledger]:
-    """Open the ledger, through PostgREST or past it, once it knows the schema."""
-    _running_leases(cloud)
+    """Open the ledger, through PostgREST or past it."""
+    ready(cloud)
     if kind == "postgres":
         async with postgres_ledger(cloud.postgres_url) as direct:
             yield direct
     else:
         async with supabase_ledger(str(cloud.supabase_url), cloud.supabase_service_key) as ledger:
-            await _knows_the_schema(ledger)
             yield ledger
 
 
+@cache
 def ready(cloud: Cloud) -> None:
-    """Load the data, and wait until PostgREST knows its schema: it reads it anew a moment after it was made."""
-
-    async def ask() -> None:
-        async with opened("supabase", cloud):
-            pass
-
-    asyncio.run(ask())
-
-
-async def _knows_the_schema(ledger: Ledger) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            await ledger.call("find_payment", {"lease_id": 0, "period": MONTH.isoformat()})
-        except LedgerRefused as error:
-            if error.code != "PGRST202" or time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.05)
-        else:
-            return
+    """Load the data, and wait until PostgREST knows its schema."""
+    _running_leases(cloud)
+    stand_in.await_schema(cloud)
 
 
 @asynccontextmanager

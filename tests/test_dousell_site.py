@@ -1,17 +1,21 @@
 """The site in each environment: what stands in is named, and what cannot be reached is said in one sentence."""
 
 import dataclasses
+import json
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import pytest_asyncio
 
 from dousell_cache import MISSING
-from dousell_cache.dousell import site
+from dousell_cache.dousell import site, stand_in
 from dousell_cache.dousell.site import cache_environment, open_site, preflight, shared_cloud
 from dousell_cache.errors import ConfigurationError
 from dousell_cache.local import Cloud
 from dousell_cache.local.process import free_ports
+
+from .servers import serving
 
 URL, TOKEN = "https://eu1-name-12345.upstash.io", "not-to-be-shown"
 
@@ -195,3 +199,26 @@ def test_a_latency_that_is_none_is_named(variable: str, monkeypatch: pytest.Monk
     monkeypatch.setenv(variable, "upstash-ue")
     with pytest.raises(ConfigurationError, match=f"{variable}: no latency profile 'upstash-ue'.*'upstash-eu'"):
         shared_cloud.__wrapped__()
+
+
+def test_the_site_opens_when_the_schema_is_known(cloud: Cloud) -> None:
+    """PostgREST reads new tables a moment after they were made: it is asked until it knows them, and no longer."""
+    unknown = {"code": "PGRST202", "message": "Could not find the function in the schema cache"}
+    answers = [unknown, unknown, {"answer": "unknown lease"}, unknown]
+
+    class Late(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps(answers.pop(0)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing on stderr."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Late)
+    with serving(server):
+        stand_in.await_schema(dataclasses.replace(cloud, supabase_url=f"http://127.0.0.1:{server.server_port}"))
+    assert answers == [unknown]

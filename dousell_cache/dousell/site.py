@@ -124,6 +124,7 @@ def shared_cloud() -> Cloud:
     held = stand_in.start()
     try:
         database.load(held.postgres_url)
+        stand_in.await_schema(held)
     except BaseException:
         held.close()
         raise

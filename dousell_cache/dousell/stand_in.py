@@ -4,14 +4,19 @@ Light to import, so that whoever only keeps the cloud running does not pay for t
 """
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ..errors import CacheError, ConfigurationError
+from ..errors import CacheError, CacheUnavailable, ConfigurationError
 from ..local import Cloud, LatencyProfile, cloud
 
 REST_VARIABLES = ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_URL", "KV_REST_API_TOKEN")
 """Any of them means the real Upstash."""
+
+_SCHEMA_SECONDS = 20.0  # PostgREST reads it in well under one; a deadline for a laden machine, never a wait
+_POLL_SECONDS = 0.02
+_UNKNOWN = "PGRST202"  # no such function, as far as PostgREST has read: https://docs.postgrest.org/en/stable/references/errors.html
 
 
 def start(environ: Mapping[str, str] = os.environ) -> Cloud:
@@ -51,6 +56,27 @@ def kept_running(environments: Sequence[str]) -> Iterator[None]:
     finally:
         if held:
             held.close()
+
+
+def await_schema(held: Cloud) -> None:
+    """Wait until the cloud's PostgREST knows the tables: it reads them a moment after they were made, all at once.
+
+    Raises:
+        CacheUnavailable: it did not in time.
+    """
+    import httpx
+
+    if not held.supabase_url:
+        return
+    asked = {"lease_id": 0, "period": "2000-01-01"}
+    headers = {"apikey": held.supabase_service_key}
+    deadline = time.monotonic() + _SCHEMA_SECONDS
+    with httpx.Client(base_url=held.supabase_url, headers=headers, trust_env=False) as client:
+        while client.post("/rest/v1/rpc/find_payment", json=asked).json().get("code") == _UNKNOWN:
+            if time.monotonic() > deadline:
+                message = f"PostgREST did not read the tables within {_SCHEMA_SECONDS:g} s after they were made"
+                raise CacheUnavailable(message)
+            time.sleep(_POLL_SECONDS)
 
 
 def latency(text: str, source: str) -> LatencyProfile | None:
