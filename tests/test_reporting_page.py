@@ -146,6 +146,18 @@ def test_a_hit_rate_far_off_is_an_alert(tmp_path: Path) -> None:
     assert "Alert" not in shown(made_up({"local": measured(missed)}), tmp_path).text
 
 
+def test_a_disturbed_measurement_is_not_called_a_short_one(tmp_path: Path) -> None:
+    """Where every figure has its samples and a doubt, such as a generator that was late, the head says that."""
+    record = measured(VAGUE)
+    (notebook,) = record.notebooks.values()
+    assert notebook.result
+    doubted = [replace(one, word="inconclusive", doubt="requests started late") for one in notebook.result.verdicts]
+    late = replace(notebook, result=replace(notebook.result, verdicts=doubted))
+    for notebooks, headline in (({NAME: late}, "What was measured is in doubt"), ({NAME: notebook}, "Too few")):
+        seen = shown(made_up({"local": replace(record, notebooks=notebooks)}), tmp_path)
+        assert headline in seen.text
+
+
 def test_the_distance_of_a_cache_is_shown(tmp_path: Path) -> None:
     """Where it was measured, how far the cache is stands beside its address."""
     record = measured(GOOD)

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from ..reporting.wording import Wording
 
 _ENVIRONMENTS = "local,vercel"
-_NOTEBOOKS = ("00_check_connection", "01_measure_cache_aside", "03_measure_lock_contention")
+_NOTEBOOKS = (
+    "00_check_connection",
+    "01_measure_cache_aside",
+    "02_compare_environments",
+    "03_measure_lock_contention",
+)
 _OUT = "reports"
 _OWN = ("workers", "scheduler")  # parameters of notebooks that are options too
 _FAILED = 3
@@ -64,7 +69,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
         "--notebook",
         action="append",
         metavar="NAME",
-        help="a notebook's name or number, or a path; may be repeated; default 00, 01 and 03",
+        help="a notebook's name or number, or a path; may be repeated; default 00 to 03",
     )
     parser.add_argument("--profile", default="quick", metavar="NAME", help="quick or full; default %(default)s")
     parser.add_argument(

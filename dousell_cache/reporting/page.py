@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..languages import Language
 from ..measure.history import FEWEST
+from ..measure.kpis import Verdict
 from ..measure.result import LatencyRow
 from ..measure.stats import Interval
 from . import formatting
@@ -72,20 +73,22 @@ def headline(results: Results, sections: list[Section], wording: Wording) -> str
         gone = [name for name, record in results.environments.items() if record.verdict == "unreachable"]
         return wording.plain("headline.unreachable", names=wording.plain("headline.and").join(gone))
     steps = any(part.steps for part in sections)
-    return wording.plain(f"headline.{_found(results, judged=bool(verdicts), connected=steps)}")
+    return wording.plain(f"headline.{_found(results, verdicts, connected=steps)}")
 
 
-def _found(results: Results, *, judged: bool, connected: bool) -> str:
+def _found(results: Results, verdicts: list[Verdict], *, connected: bool) -> str:
     """Return what was found where no target was missed and everything could be reached."""
     match results.verdict:
         case "pass":
-            return "pass" if judged else "connected" if connected else "measured"
+            return "pass" if verdicts else "connected" if connected else "measured"
         case "fail":
             return "disconnected"
         case "inconclusive":
             if results.together and results.together.verdict == "inconclusive":
                 return "doubted"
-            return "inconclusive" if judged else "unjudged"
+            if any(verdict.doubt for verdict in verdicts):
+                return "disturbed"
+            return "inconclusive" if verdicts else "unjudged"
     return "error"
 
 
