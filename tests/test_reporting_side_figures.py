@@ -100,8 +100,8 @@ def test_the_numbers_are_said(run: SideBySide, draw: Callable[[SideBySide], Pict
 
 
 def test_environments_are_told_apart_without_colour() -> None:
-    """No two environments share a dash or a marker."""
-    looks = list(side_figures._LOOKS.values())
+    """No two environments, nor one and the origin, share a dash or a marker."""
+    looks = [*side_figures._LOOKS.values(), side_figures._ORIGIN_LOOK]
     for part in range(3):
         assert len({look[part] for look in looks}) == len(looks)
 
