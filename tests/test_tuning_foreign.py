@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dousell_cache.tuning.foreign import READS, WITHDRAWALS
+from dousell_cache.tuning.foreign import FILLS, NO_CHANGES, READS, WITHDRAWALS, WRITES
 from dousell_cache.tuning.formats import examine
 
 
@@ -83,6 +83,39 @@ def test_operations_are_reads_or_withdrawals(tmp_path: Path) -> None:
     assert trace.key_names == ("NA",)
     assert trace.operation_names == ["read"] * len(READS) + ["invalidate"] * len(WITHDRAWALS) + ["read"] * 2
     assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("writes", "operations", "told"),
+    [
+        ("fills", ["read", "read"], ["left out: 1 set, 1 add"]),
+        ("changes", ["read", "invalidate", "read"], ["left out: 1 add", "taken for changes of the data: 1 set"]),
+    ],
+)
+def test_writes_are_what_they_are_said_to_be(
+    tmp_path: Path, writes: Any, operations: list[str], told: list[str]
+) -> None:
+    """A set is a fill or a change as the caller says, an add always a fill, an expire no change; how many is noted."""
+    path = tmp_path / "trace.csv"
+    path.write_text("time_s,key,op\n0,a,get\n1,a,SET\n2,a,add\n3,a,expire\n4,a,get\n")
+    trace, notes = examine(path, writes=writes)
+    assert trace.operation_names == operations
+    assert (trace.times[0], trace.times[-1]) == (0, 4)
+    assert [end for note, end in zip(notes, told, strict=False) if note.endswith(end)] == told
+    assert notes[len(told) :] == ("1 expire were left out: until when an entry is kept is no change of the data",)
+
+
+@pytest.mark.parametrize("word", sorted(WRITES))
+def test_writes_that_may_be_either_are_asked_for(tmp_path: Path, word: str) -> None:
+    """Nothing is made of a write before it was said what writes are; what can be one thing only needs no word."""
+    path = tmp_path / "trace.csv"
+    path.write_text(f"time_s,key,op\n0,a,get\n1,a,{word}\n")
+    with pytest.raises(
+        ValueError, match=rf"has writes \(1 {word}\) that may be the fills that follow misses, or changes"
+    ):
+        examine(path)
+    path.write_text("time_s,key,op\n0,a,get\n" + "".join(f"1,a,{sure}\n" for sure in FILLS | NO_CHANGES))
+    assert examine(path).trace.operation_names == ["read"]
 
 
 def test_how_the_unit_was_told_is_noted(tmp_path: Path) -> None:

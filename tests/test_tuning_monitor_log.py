@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -39,9 +39,9 @@ def monitored(url: str, path: Path) -> Iterator[Cache]:
                 break
 
 
-def events(path: Path) -> list[tuple[str, str]]:
+def events(path: Path, **options: Any) -> list[tuple[str, str]]:
     """Return operations and keys."""
-    trace = examine(path).trace
+    trace = examine(path, **options).trace
     return list(zip(trace.operation_names, trace.keys, strict=True))
 
 
@@ -77,11 +77,10 @@ def test_this_packages_own_commands_are_understood(
 
 
 def test_foreign_commands(tmp_path: Path) -> None:
-    """Reads and deletions of any client count, a SET is a fill, and what else there was is counted by name."""
+    """Reads and deletions of any client count, and what else there was is counted by name."""
     path = tmp_path / "monitor.log"
     path.write_text(
         HEAD
-        + '1339518084.5 [0 10.0.0.1:1] "SET" "a" "1" "EX" "60"\n'
         + '1339518084.6 [1 10.0.0.1:1] "MGET" "b:\\"x\\"" "c\\xc3\\xa9\\n"\n'
         + '1339518084.6 [0 lua] "GET" "a"\n'
         + '1339518084.7 [0 unix:/run/redis.sock] "HGETALL" "h"\n'
@@ -99,7 +98,41 @@ def test_foreign_commands(tmp_path: Path) -> None:
         ("invalidate", "1/cé\n"),
     ]
     assert trace.times.tolist()[:2] == [1339518083.107412, 1339518084.6]
-    assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 SET, 1 HGETALL"
+    assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 HGETALL"
+
+
+WRITTEN = (
+    HEAD
+    + '1339518084.5 [0 10.0.0.1:1] "SET" "a" "1" "EX" "60"\n'
+    + '1339518084.6 [1 10.0.0.1:1] "mset" "b" "1" "c" "2"\n'
+    + '1339518084.7 [0 10.0.0.1:1] "set" "lock:a" "nx" "PX" "100" "nx"\n'
+    + '1339518084.8 [0 10.0.0.1:1] "SETEX" "a" "60" "2"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("writes", "changed", "told"),
+    [
+        ("fills", [], ["left out: 2 MSET, 1 SET, 1 SETEX, 1 SET NX"]),
+        ("changes", ["a", "1/b", "1/c", "a"], ["left out: 1 SET NX", "of the data: 2 MSET, 1 SET, 1 SETEX"]),
+    ],
+)
+def test_writes_are_what_they_are_said_to_be(tmp_path: Path, writes: str, changed: list[str], told: list[str]) -> None:
+    """A SET is a fill or a change as the caller says, as in a CSV file; where nothing may be it is a fill."""
+    path = tmp_path / "monitor.log"
+    path.write_text(WRITTEN)
+    assert events(path, writes=writes) == [("read", "a"), *(("invalidate", key) for key in changed)]
+    notes = examine(path, writes=writes).notes  # type: ignore[arg-type]  # one of the literals
+    assert [end for note, end in zip(notes, told, strict=False) if note.endswith(end)] == told
+    assert notes[len(told) :] == ("reads that a process answered itself are not in it",)
+
+
+def test_writes_that_may_be_either_are_asked_for(tmp_path: Path) -> None:
+    """A log with a SET is no trace before it was said what that is: neither hits nor misses are in it."""
+    path = tmp_path / "monitor.log"
+    path.write_text(WRITTEN)
+    with pytest.raises(ValueError, match=r"has writes \(2 MSET, 1 SET, 1 SETEX\) that may be the fills"):
+        examine(path)
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

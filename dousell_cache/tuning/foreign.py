@@ -1,5 +1,7 @@
 """Foreign traces: ``time,key[,op]`` in a CSV file. What could be meant in two ways is asked for, never guessed."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,14 +11,18 @@ from numpy.typing import NDArray
 
 from .recordings import Reading
 from .trace import INVALIDATE, READ, Trace
+from .writes import Writes, notes_on_writes
 
 Unit = Literal["s", "ms"]
 
 READS = frozenset({"read", "get", "gets", "mget", "hit", "miss", "r"})
-WITHDRAWALS = frozenset(
-    {"invalidate", "delete", "del", "unlink", "expire", "update", "write", "set", "add", "replace", "put", "w"}
-)
-"""What ``op`` may say: a foreign ``set`` is a change of the data, since the fill that follows a miss is no request."""
+WITHDRAWALS = frozenset({"invalidate", "delete", "del", "unlink", "update", "replace"})
+WRITES = frozenset({"write", "set", "put", "w"})
+"""What may be the fill that follows a miss, or a change of the data: whoever has the file must say."""
+FILLS = frozenset({"add"})
+"""What is stored only where nothing is."""
+NO_CHANGES = frozenset({"expire"})
+"""What is left out: it says until when, and nothing new."""
 
 _UNIT_OF: dict[str, Unit] = {
     "time_s": "s",
@@ -31,16 +37,18 @@ _EPOCH = (0.9e9, 4e9)  # seconds since 1970: from 1998 to 2096
 _SHOWN = 40
 
 
-def read_foreign(path: Path, unit: Unit | None, *, sort: bool) -> Reading:
+def read_foreign(path: Path, unit: Unit | None, writes: Writes | None, *, sort: bool) -> Reading:
     """Return a foreign CSV file as a trace.
 
     Args:
         path: the file; a head line is optional, further columns are ignored.
         unit: of the times; None: as the head line says, else what they can only be.
+        writes: what :data:`WRITES` are; None: there are none, or the file is refused.
         sort: whether to put lines that are out of order in order.
 
     Raises:
-        ValueError: a line makes no sense, or the unit cannot be told; the message names the file and the line.
+        ValueError: a line makes no sense, or the unit, or what writes are, cannot be told; the message names the file,
+            and the line if it is one's.
     """
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         first = file.readline().strip().lower().split(",")
@@ -55,9 +63,12 @@ def read_foreign(path: Path, unit: Unit | None, *, sort: bool) -> Reading:
         raise ValueError(message)
     told, note = (unit, "") if unit else _unit(path, name, rows[name], times)
     seconds = _checked(path, times, told, above, sort=sort)
-    operations = _operations(path, rows, above)
-    trace = Trace.of(seconds, rows["key"].to_numpy(), operations, sort=sort)
-    return Reading(trace, (note,) if note else ())
+    ops = _ops(path, rows, above)
+    changed = ops.isin(WITHDRAWALS | WRITES if writes == "changes" else WITHDRAWALS).to_numpy()
+    stays = changed | ops.isin(READS).to_numpy()
+    operations = np.where(changed, INVALIDATE, READ)[stays]
+    notes = (*([note] if note else []), *_notes(path, ops, writes))
+    return Reading(Trace.of(seconds[stays], rows["key"].to_numpy()[stays], operations, sort=sort), notes)
 
 
 def _columns(count: int) -> list[str]:
@@ -133,14 +144,25 @@ def _checked(path: Path, times: NDArray[np.float64], unit: Unit, above: int, *, 
     return seconds
 
 
-def _operations(path: Path, rows: pd.DataFrame, above: int) -> NDArray[np.uint8] | None:
+def _ops(path: Path, rows: pd.DataFrame, above: int) -> "pd.Series[str]":
+    """Return what was done, in words that are known; an empty one, or none at all, is a read."""
     if "op" not in rows:
-        return None
-    ops = rows["op"].fillna("").str.strip().str.lower()
-    withdrawn = ops.isin(WITHDRAWALS).to_numpy()
-    known = withdrawn | ops.isin(READS).to_numpy() | (ops == "").to_numpy()
+        return pd.Series("read", rows.index)
+    ops = rows["op"].fillna("").str.strip().str.lower().replace("", "read")
+    known = ops.isin(READS | WITHDRAWALS | WRITES | FILLS | NO_CHANGES)
     _refuse(path, ~known, rows["op"], above, "has an op that is neither read nor invalidate")
-    return np.where(withdrawn, INVALIDATE, READ).astype(np.uint8)
+    return ops
+
+
+def _notes(path: Path, ops: "pd.Series[str]", writes: Writes | None) -> Iterator[str]:
+    """Yield what was made of what says neither read nor invalidation."""
+    counts = {str(op): int(count) for op, count in ops.value_counts().items()}
+    unclear, fills, kept = (
+        Counter({op: count for op, count in counts.items() if op in some}) for some in (WRITES, FILLS, NO_CHANGES)
+    )
+    yield from notes_on_writes(str(path), writes, unclear, fills)
+    if kept:
+        yield f"{kept.total():,} expire were left out: until when an entry is kept is no change of the data"
 
 
 def _refuse(path: Path, wrong: Any, told: Any, above: int, why: str) -> None:
