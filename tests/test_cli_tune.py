@@ -24,7 +24,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> str:
     lines += [f"{2 * n}.500,detail:7,read" for n in range(1_000)]
     lines += [f"{100 * n}.250,detail:7,invalidate" for n in range(20)]
     lines.sort(key=lambda line: float(line.partition(",")[0]))
-    path.write_text("\n".join(["time,key,op", *lines]), encoding="utf-8")
+    path.write_text("\n".join(["time_s,key,op", *lines]), encoding="utf-8")
     return str(path)
 
 

@@ -36,7 +36,11 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         metavar="FILE",
         help="a recording, a folder of them, a CSV file with time,key[,op], or what MONITOR printed",
     )
-    parser.add_argument("--unit", choices=("s", "ms"), help="of the times of a CSV file; default: as they look")
+    parser.add_argument(
+        "--unit",
+        choices=("s", "ms"),
+        help="of the times of a CSV file; needed unless the column is named time_s or time_ms, or they count from 1970",
+    )
     parser.add_argument(
         "--writes",
         choices=("fills", "changes"),

@@ -61,7 +61,7 @@ def read_foreign(path: Path, unit: Unit | None, writes: Writes | None, *, sort: 
     if not len(times):
         message = f"{path} has no event in it"
         raise ValueError(message)
-    told, note = (unit, "") if unit else _unit(path, name, rows[name], times)
+    told, note = (unit, "") if unit else _unit(path, name, times)
     seconds = _checked(path, times, told, above, sort=sort)
     ops = _ops(path, rows, above)
     changed = ops.isin(WITHDRAWALS | WRITES if writes == "changes" else WITHDRAWALS).to_numpy()
@@ -109,25 +109,23 @@ def _times(path: Path, text: "pd.Series[str]", above: int) -> NDArray[np.float64
     return times
 
 
-def _unit(path: Path, name: str, text: "pd.Series[str]", times: NDArray[np.float64]) -> tuple[Unit, str]:
-    """Return the unit that times can only have, and how that is known."""
+def _unit(path: Path, name: str, times: NDArray[np.float64]) -> tuple[Unit, str]:
+    """Return the unit that times can only have, and how that is known; a decimal point says nothing of it."""
     if name in _UNIT_OF:
         return _UNIT_OF[name], ""
     low, high = times.min(), times.max()
-    if low == high:
-        return "s", ""  # whatever it is, nothing happened before or after
     if _EPOCH[0] <= low and high <= _EPOCH[1]:
         return "s", "times were taken for seconds since 1970"
     if _EPOCH[0] * 1000 <= low and high <= _EPOCH[1] * 1000:
         return "ms", "times were taken for milliseconds since 1970"
-    if low < _EPOCH[1] < high:
+    if low == high:
+        return "s", ""  # whatever it is, nothing happened before or after
+    if _EPOCH[0] <= low <= _EPOCH[1] and high >= _EPOCH[0] * 1000:
         message = f"{path} has times in seconds and in milliseconds, {low:.0f} and {high:.0f}: give all in one unit"
         raise ValueError(message)
-    if high < _EPOCH[0] and text.str.contains(".", regex=False).any():
-        return "s", "times were taken for seconds, since they have a decimal point"
     message = (
-        f"the times of {path}, {low:g} to {high:g}, may be seconds or milliseconds: give the unit, or name the column "
-        "time_s or time_ms"
+        f"the times of {path}, {low:.15g} to {high:.15g}, may be seconds or milliseconds: give the unit (--unit), or "
+        "name the column time_s or time_ms"
     )
     raise ValueError(message)
 
