@@ -69,7 +69,12 @@ def test_times_come_back_in_seconds(
         ("time_s,key,op\n0.5,a,jump\n", "line 2, has an op that is neither read nor invalidate: 'jump'"),
         ("time,key\n", "has no event in it"),
         ("time,name\n1,a\n", "must have the columns time,key"),
-        ("just words\n", "must have the columns time,key"),
+        (
+            "just words\n",
+            "must have the columns time,key or time,key,op, with commas between; its first line is 'just words'",
+        ),
+        ("time_s,key,op,cmd\n0,a,get,GET\n", "has columns that mean the same, op, cmd: rename all but one"),
+        ("time_s,timestamp,key\n0,0,a\n", "has columns that mean the same, time_s, timestamp: rename all but one"),
         ("time,key\n1.5,a\n2.5,b,c,d\n", "cannot be read as CSV"),
     ],
 )
@@ -90,6 +95,33 @@ def test_operations_are_reads_or_withdrawals(tmp_path: Path) -> None:
     assert trace.key_names == ("NA",)
     assert trace.operation_names == ["read"] * len(READS) + ["invalidate"] * len(WITHDRAWALS) + ["read"] * 2
     assert notes == ()
+
+
+@pytest.mark.parametrize("name", ["op", "operation", "Command", '"cmd"'])
+def test_what_was_done_may_be_called_otherwise(tmp_path: Path, name: str) -> None:
+    """The column of what was done may have any of its usual names, quoted or not, before or after the others."""
+    path = tmp_path / "trace.csv"
+    path.write_text(f"time_s,key,{name}\n0,a,get\n1,a,del\n")
+    assert examine(path).notes == ()
+    assert examine(path).trace.operation_names == ["read", "invalidate"]
+    path.write_text(f"{name},key,time_s\nget,a,0\ndel,a,1\n")
+    assert examine(path).trace.operation_names == ["read", "invalidate"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored"),
+    [
+        ("Client,time_s,key,x,x\nc,0,a,1,2\n", "Client, x, x"),
+        ("0,a,get,10.0.0.1,12\n", "number 4, number 5"),
+    ],
+)
+def test_columns_that_are_ignored_are_named(tmp_path: Path, text: str, ignored: str) -> None:
+    """Whatever else a file has is named in a note, wherever it stands: perhaps it was to say what was done."""
+    path = tmp_path / "trace.csv"
+    path.write_text(text)
+    trace, notes = examine(path)
+    assert (trace.times.tolist(), trace.keys) == ([0], ["a"])
+    assert notes == (f"columns that were ignored: {ignored}",)
 
 
 @pytest.mark.parametrize(
