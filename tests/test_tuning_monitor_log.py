@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dousell_cache import Cache, connect
+from dousell_cache import Cache, connect, scripts
 from dousell_cache.runner import run_blocking
 from dousell_cache.tuning.formats import examine, read_trace
 
@@ -101,6 +101,24 @@ def test_foreign_commands(tmp_path: Path) -> None:
     assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 HGETALL"
 
 
+def test_a_client_may_have_any_address(tmp_path: Path) -> None:
+    """Clients over IPv6 and sockets, whose addresses have brackets of their own, are read like others."""
+    path = tmp_path / "monitor.log"
+    sources = ("[::1]:53000", "[fe80::1%eth0]:1", "unix:/run/a[1].sock", "10.0.0.1:1")
+    path.write_text("".join(f'1339518083.5 [0 {source}] "get" "a] \\"b\\""\n' for source in sources))
+    assert events(path) == [("read", 'a] "b"')] * len(sources)
+
+
+@pytest.mark.parametrize("words", ['"x"', '"5" "a"', '"-1" "a"', '"1.5" "a"', ""])
+@pytest.mark.parametrize("command", ["eval", "EVALSHA"])
+def test_a_script_that_the_server_refuses_is_left_out(tmp_path: Path, command: str, words: str) -> None:
+    """MONITOR prints scripts with a number of keys that makes no sense too: they did nothing, and are counted."""
+    path = tmp_path / "monitor.log"
+    path.write_text(HEAD + f'1339518084.5 [0 10.0.0.1:1] "{command}" "{scripts.READ.sha}" {words}'.rstrip() + "\n")
+    assert events(path) == [("read", "a")]
+    assert examine(path).notes[0].endswith(f"left out: 1 {command.upper()}")
+
+
 WRITTEN = (
     HEAD
     + '1339518084.5 [0 10.0.0.1:1] "SET" "a" "1" "EX" "60"\n'
@@ -146,6 +164,7 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         (HEAD + "nonsense\n", "line 2, is none that MONITOR prints: 'nonsense'"),
+        (HEAD + '1339518084.5 [0 10.0.0.1:1] "\\"\n', "line 2, is none that MONITOR prints: '1339518084"),
         (HEAD + HEAD.replace("083", "082"), "line 2, is earlier than the one above it"),
         (HEAD.replace("get", "ping"), "has no GET, GETEX or MGET in it"),
     ],

@@ -15,7 +15,7 @@ from .recordings import Reading
 from .trace import INVALIDATE, READ, Trace
 from .writes import Writes, named, notes_on_writes
 
-_LINE = re.compile(r'^\+?(?P<time>\d+\.\d+) \[(?P<db>\d+) (?P<source>[^\]]*)\] (?P<words>"(?:.*)")$')
+_LINE = re.compile(r'^\+?(?P<time>\d+\.\d+) \[(?P<db>\d+) (?P<source>.*?)\] (?P<words>"(?:.*)")$')
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
@@ -56,14 +56,15 @@ def read_monitor(path: Path, writes: Writes | None, *, sort: bool) -> Reading:
     log = _Log(writes == "changes")
     for number, line in _lines(path):
         told = _LINE.match(line)
-        if told is None:
+        words = _words(told["words"]) if told else []
+        if told is None or not words:
             message = f"{path}, line {number}, is none that MONITOR prints: {line[:40]!r}"
             raise ValueError(message)
         at = float(told["time"])
         if times and at < times[-1] and not sort:
             message = f"{path}, line {number}, is earlier than the one above it: ask for it to be sorted"
             raise ValueError(message)
-        for operation, key in log.events(told["db"], told["source"], _words(told["words"])):
+        for operation, key in log.events(told["db"], told["source"], words):
             times.append(at)
             keys.append(key)
             operations.append(operation)
@@ -128,8 +129,7 @@ class _Log:
             return ()
         start = "" if db == "0" else f"{db}/"
         if command in ("EVAL", "EVALSHA"):
-            sha = names[0] if command == "EVALSHA" else _SHA_OF.get(names[0], "")
-            return self._script(sha, [start + name for name in names[2 : 2 + int(names[1])]])
+            return self._script(command, names, start)
         if command == "FLUSHDB":
             return self._withdrawn([key for key in self._met if (key.split("/")[0] == db) == (db != "0")])
         if command in _WRITTEN:
@@ -163,7 +163,13 @@ class _Log:
         self.unclear[command] += len(keys)
         return self._withdrawn(keys) if self._changed else ()
 
-    def _script(self, sha: str, names: list[str]) -> Iterable[Event]:
+    def _script(self, command: str, words: list[str], start: str) -> Iterable[Event]:
+        count = int(words[1]) if words[1:] and words[1].isdecimal() else len(words)
+        if count > len(words) - 2:  # the server refuses it, and MONITOR prints it all the same
+            self._left_out[command] += 1
+            return ()
+        sha = words[0] if command == "EVALSHA" else _SHA_OF.get(words[0], "")
+        names = [start + name for name in words[2 : 2 + count]]
         if sha == scripts.READ.sha:
             return self._reads(names)
         if sha == scripts.LEASE.sha:  # its read has a line of its own, and its tags are told here
@@ -174,7 +180,7 @@ class _Log:
         elif sha == scripts.INVALIDATE_TAGS.sha:
             return self._withdrawn([key for version in names for key in self._tagged.get(version, ())])
         elif sha not in _OUR_OWN_WORK:
-            self._left_out["EVALSHA"] += 1
+            self._left_out[command] += 1
         return ()
 
 
