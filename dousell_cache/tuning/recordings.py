@@ -92,7 +92,7 @@ def _notes(rows: pd.DataFrame, head: Head, keys: int) -> Iterator[str]:
     if writes:
         yield f"{writes:,} writes by set were left out: curves take entries to be loaded when a read misses"
     if lost:
-        yield f"{lost:,} events are missing: the disk failed, or was too slow"
+        yield f"{lost:,} events are missing: the disk failed or was too slow, or they could not be named"
     if head.sample < 1:
         yield f"a sample of {head.sample:g} of about {keys:,} keys"
 
