@@ -239,6 +239,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "tuning.trace",
     },
     "tuning.pseudonyms": set(),
+    "tuning.writes": set(),
     "tuning.rows": {"events", "tuning.pseudonyms"},
     "reporting": SITE | {"env_file", "languages", "measure", "monitor", "tuning", "reporting", "__version__"},
     "cli": SITE
@@ -319,6 +320,7 @@ PURE = {
     "tuning.tangles",
     "tuning.trace",
     "tuning.tuned",
+    "tuning.writes",
     "withdrawing",
 }
 IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subprocess", "os", "sys", "pathlib", "uuid"}
