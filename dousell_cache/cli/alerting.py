@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..monitor.alert_book import Watch
     from ..monitor.delivery import Webhook
+    from ..monitor.figures import Alert, Sample
+    from ..monitor.monitor import Alerts
 
 _PATIENCE = 60.0  # seconds for a webhook, of a job that looks once; a monitor that goes on tries at its next look
 _HOURS = 4.0
@@ -84,6 +88,32 @@ def say(watch: "Watch", *, as_json: bool) -> None:
     notices, complaints = watch.unsaid()
     for notice in () if as_json else notices:
         print(notice, flush=True)
+    for complaint in complaints:
+        _complain(complaint)
+
+
+def said(watch: "Watch") -> list[str]:
+    """Return what was not said yet; where stderr is no terminal it is printed there, too."""
+    notices, complaints = watch.unsaid()
+    if not sys.stderr.isatty():
+        _aside(notices, complaints)
+    return [*notices, *complaints]
+
+
+def aloud(watch: "Watch") -> "Alerts":
+    """Return the alerts of a monitor that shows nothing: what each look has to say is on stderr at once."""
+
+    def judged(sample: "Sample") -> "Sequence[Alert]":
+        found = watch.patiently(sample)
+        _aside(*watch.unsaid())
+        return found
+
+    return judged
+
+
+def _aside(notices: "Sequence[str]", complaints: "Sequence[str]") -> None:
+    for notice in notices:
+        print(notice, file=sys.stderr, flush=True)
     for complaint in complaints:
         _complain(complaint)
 

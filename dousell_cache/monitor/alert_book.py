@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from .alert_file import Book, Keeping, Watched, document, replace
+from .alert_file import Book, BookNotKept, Keeping, Watched, document, replace
 from .alert_rules import Rule
 from .alerts import REMINDER_SECONDS, Notice, State, alerts, moment, step
 from .delivery import WORDS, Delivery
@@ -168,6 +168,18 @@ class Watch:
         if self._now:
             replace(self._now, document(now(self._latest.values())))
         return told.alerts
+
+    def patiently(self, sample: Sample) -> list[Alert]:
+        """Return the same for a monitor that goes on: what cannot be kept is a complaint, and tried at the next look.
+
+        Raises:
+            ConfigurationError: the file of the alerts is none of ours.
+        """
+        try:
+            return self(sample)
+        except BookNotKept as error:
+            self._complaints = [*self._complaints, str(error)][-MOST_OWED:]
+            return []
 
     def unsaid(self) -> tuple[list[str], list[str]]:
         """Return the notices and the complaints since the last call, a line each."""
