@@ -34,8 +34,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         "intervals; what its server tells; and whether the two agree. Each look sends a few commands; nothing is "
         "scanned without --families.",
         epilog="Exit codes of --once: 0 fine, 1 a target failed or an alert fires, 2 wrong usage, 3 the state of "
-        "the alerts cannot be written (a monitor that goes on says so, and tries again), 4 the server cannot be seen. "
-        "Without it: 130 and 143 for signals.",
+        "the alerts cannot be written, 4 the server cannot be seen. Without it: 130 and 143 for signals.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -48,11 +47,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--namespace", metavar="TEXT", default="", help="what stands before the keys; default nothing")
     parser.add_argument("--hours", type=float, default=1.0, help="how far back figures reach; default %(default)g")
     parser.add_argument(
-        "--every",
-        type=float,
-        metavar="SECONDS",
-        default=5.0,
-        help="between looks, also of --serve, which looks when it is scraped, too; default %(default)g",
+        "--every", type=float, metavar="SECONDS", default=5.0, help="between looks, unasked; default %(default)g"
     )
     parser.add_argument(
         "--families",
