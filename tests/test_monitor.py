@@ -172,6 +172,22 @@ def test_what_was_flushed_between_two_rare_looks_is_not_missed(free_valkey: "Fre
     assert sample.application == (), "it was before the window"
 
 
+def test_a_clock_that_was_set_back_is_a_beginning(valkey_url: str) -> None:
+    """No seconds lie between a look and a later one, so nothing is told of them, and the next look compares again."""
+    with looking(from_url(valkey_url)) as monitor:
+        monitor.look()
+        memory = monitor.memory
+    assert memory
+    later = msgspec.structs.replace(memory.last, at=memory.last.at + 3600)
+    with looking(from_url(valkey_url)) as monitor:
+        monitor.resume(msgspec.structs.replace(memory, first=later, middle=later, last=later))
+        anew, again = monitor.look(), monitor.look()
+    assert (anew.delta, anew.reconciliation) == (None, None)
+    assert again.delta
+    assert again.reconciliation
+    assert min(again.delta.seconds, again.reconciliation.seconds) > 0
+
+
 def test_a_memory_of_a_week_ago_is_none(valkey_url: str) -> None:
     """When the figures since then are gone the comparison begins anew."""
     with looking(from_url(valkey_url)) as monitor:

@@ -4,7 +4,6 @@ import argparse
 import math
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,11 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..monitor.alert_book import Watch
+    from ..monitor.alert_book import Send, Watch
     from ..monitor.delivery import Webhook
     from ..monitor.figures import Alert, Sample
     from ..monitor.monitor import Alerts
 
-_PATIENCE = 60.0  # seconds for a webhook, of a job that looks once; a monitor that goes on tries at its next look
 _HOURS = 4.0
 
 
@@ -61,16 +59,22 @@ def watching(options: argparse.Namespace) -> "Watch":
     from ..monitor.alert_book import Watch
     from ..monitor.alert_file import InFile, InMemory
     from ..monitor.alert_rules import limits_of, rules
-    from ..monitor.delivery import send
 
     to = _webhook(kept=options.alerts_state is not None)
     return Watch(
         InFile(Path(options.alerts_state)) if options.alerts_state else InMemory(),
         rules(limits_of(kpis_in_force())),
-        send=partial(send, to, patience=_PATIENCE if options.once else 0.0) if to else None,
+        send=_sending(to, once=options.once) if to else None,
         reminder=options.remind * 3600,
         now=Path(options.alerts_json) if options.alerts_json else None,
     )
+
+
+def _sending(to: "Webhook", *, once: bool) -> "Send":
+    """Return how notices are sent: patiently by a job that looks once; one that goes on tries at its next look."""
+    from ..monitor.delivery import send
+
+    return lambda notice, left: send(to, notice, left if once else 0.0)
 
 
 def _webhook(*, kept: bool) -> "Webhook | None":
