@@ -131,9 +131,9 @@ class Monitor:
 
     @property
     def name(self) -> str:
-        """What this monitor is told apart from others by: where it looks, and at which namespace."""
+        """What this monitor is told apart from others by: where it looks, how far back, and at which namespace."""
         environment = self._place.environment
-        return f"{environment.name} {environment.address} {self._namespace}"
+        return f"{environment.name} {environment.address} {self._window:g}h {self._namespace}"
 
     @property
     def memory(self) -> Memory | None:
