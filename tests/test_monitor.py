@@ -22,7 +22,7 @@ from dousell_cache.measure.stats import Interval
 from dousell_cache.monitor import figures
 from dousell_cache.monitor.counts import Field, accumulated
 from dousell_cache.monitor.exporter import MonitorCollector, exposed, registry_of
-from dousell_cache.monitor.figures import Alert, ApplicationFigures, Sample
+from dousell_cache.monitor.figures import Alert, ApplicationFigures, KeyFigure, NodeFigures, Sample, ServerFigures
 from dousell_cache.monitor.metrics import METRICS
 from dousell_cache.monitor.monitor import Monitor, Totals
 from dousell_cache.monitor.view import verdicts, view
@@ -186,6 +186,15 @@ def test_a_clock_that_was_set_back_is_a_beginning(valkey_url: str) -> None:
     assert again.delta
     assert again.reconciliation
     assert min(again.delta.seconds, again.reconciliation.seconds) > 0
+
+
+def test_hot_keys_are_told_by_their_uses() -> None:
+    """A big key by its bytes, a hot one by the server's counter of uses."""
+    key = KeyFigure("detail:7", 2048, 143)
+    server = ServerFigures(nodes=(NodeFigures(),), big=(key,), hot=(key,), sampled=500)
+    told = shown(Sample(at="2026-11-28T10:00:00+00:00", environment="local", cache="", server=server))
+    assert "big keys of 500 looked at: detail:7 2 KiB" in told
+    assert "hot keys of 500 looked at: detail:7 143 by LFU" in told
 
 
 def test_a_memory_of_a_week_ago_is_none(valkey_url: str) -> None:
