@@ -85,6 +85,7 @@ def test_foreign_commands(tmp_path: Path) -> None:
         + '1339518084.6 [0 lua] "GET" "a"\n'
         + '1339518084.7 [0 unix:/run/redis.sock] "HGETALL" "h"\n'
         + '1339518085.0 [0 10.0.0.1:1] "unlink" "a"\n'
+        + '1339518085.5 [0 10.0.0.1:1] "GETDEL" "d"\n'
         + '1339518086.0 [0 10.0.0.1:1] "FLUSHALL"\n'
     )
     trace, notes = examine(path)
@@ -93,9 +94,12 @@ def test_foreign_commands(tmp_path: Path) -> None:
         ("read", '1/b:"x"'),
         ("read", "1/cé\n"),
         ("invalidate", "a"),
+        ("read", "d"),
+        ("invalidate", "d"),
         ("invalidate", "a"),
         ("invalidate", '1/b:"x"'),
         ("invalidate", "1/cé\n"),
+        ("invalidate", "d"),
     ]
     assert trace.times.tolist()[:2] == [1339518083.107412, 1339518084.6]
     assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 HGETALL"

@@ -1,8 +1,9 @@
 """What ``MONITOR`` printed, as a trace: the only record that needs nothing installed where the cache is used.
 
 Reads are ``GET``, ``GETEX`` and ``MGET``, and this package's own scripts that read. Withdrawals are ``DEL``,
-``UNLINK``, ``FLUSHDB`` and ``FLUSHALL``, and this package's own, those of tags included. What the ``SET`` of another
-client is, a fill or a change, has to be said (see :mod:`.writes`). What else there was is counted and named.
+``UNLINK``, ``FLUSHDB`` and ``FLUSHALL``, and this package's own, those of tags included. ``GETDEL`` is both. What the
+``SET`` of another client is, a fill or a change, has to be said (see :mod:`.writes`). What else there was is counted
+and named.
 """
 
 import re
@@ -116,6 +117,7 @@ class _Log:
         self._meanings: dict[str, Callable[[list[str]], Iterable[Event]]] = {
             "GET": lambda names: self._reads(names[:1]),
             "GETEX": lambda names: self._reads(names[:1]),
+            "GETDEL": lambda names: [*self._reads(names[:1]), *self._withdrawn(names[:1])],
             "MGET": self._reads,
             "DEL": self._withdrawn,
             "UNLINK": self._withdrawn,
