@@ -63,7 +63,7 @@ def read_monitor(path: Path, writes: Writes | None, *, sort: bool) -> Reading:
             raise ValueError(message)
         at = float(told["time"])
         if times and at < times[-1] and not sort:
-            message = f"{path}, line {number}, is earlier than the one above it: ask for it to be sorted"
+            message = f"{path}, line {number}, is earlier than the one above it: have it sorted (--sort)"
             raise ValueError(message)
         for operation, key in log.events(told["db"], told["source"], words):
             times.append(at)
