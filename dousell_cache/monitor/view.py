@@ -190,7 +190,7 @@ def _number(value: float, unit: str) -> str:
 
 def _ends(figure: Interval, kpi: Kpi) -> str:
     if figure.low is None or figure.high is None:
-        return f"n = {figure.samples:,}, no interval yet"
+        return f"n = {figure.samples:,}, no interval"
     low, high = (_number(end, kpi.unit) for end in (figure.low, figure.high))
     return f"{low} to {high}, n = {figure.samples:,}"
 
@@ -200,7 +200,10 @@ def _percent(share: float | None) -> str:
 
 
 def _per_call(calls: int, seconds: float) -> str:
-    return f"{seconds / calls * 1e6:.0f} µs" if calls else "–"
+    if not calls:
+        return "–"
+    micros = seconds / calls * 1e6
+    return f"{micros:.1f} µs" if micros < 10 else f"{micros:,.0f} µs"
 
 
 def _bytes(size: float) -> str:
