@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .curves import Curve, Invalidations, curve
@@ -47,8 +47,30 @@ class Played:
 
     def may_be_met(self, point: Point) -> bool:
         """Tell whether a TTL meets the goal for all that this trace can say."""
-        high = point.hit_rate if point.high is None else point.high
-        return high >= self.goal.hit_rate and self._within_bounds(point)
+        return _high(point) >= self.goal.hit_rate and self._within_bounds(point)
+
+    def met_here(self, point: Point) -> bool:
+        """Tell whether a TTL meets the goal on this trace, whatever another one would say."""
+        return point.hit_rate >= self.goal.hit_rate and self._within_bounds(point)
+
+    def at_best(self, shorter: Point, longer: Point) -> Point:
+        """Return figures that no TTL between two surpasses: what falls with the TTL is the longer's, what rises not."""
+        ends = (shorter, longer)
+        reach = min(map(_reach, ends))
+        lows = [end.low for end in ends if end.low is not None]
+        outdated = [end.outdated_share for end in ends if end.outdated_share is not None]
+        return self._priced(
+            Point(
+                ttl=shorter.ttl,
+                hit_rate=max(end.hit_rate for end in ends),
+                low=max(*lows, longer.hit_rate - reach) if lows else None,
+                high=max(map(_high, ends)),
+                outdated_share=min(outdated) if outdated else None,
+                worst_age=shorter.worst_age,
+                origin_rate=min(end.origin_rate for end in ends),
+                commands_per_day=min(end.commands_per_day for end in ends),
+            )
+        )
 
     def halves(self, ttl: float) -> tuple[float, float] | None:
         """Return the hit rates of the trace's two halves, each from a cold start, if they disagree; else None."""
@@ -63,9 +85,8 @@ class Played:
 
     def _within_bounds(self, point: Point) -> bool:
         goal = self.goal
-        outdated = 0.0 if self.invalidated or point.outdated_share is None else point.outdated_share
         return (
-            (goal.max_outdated is None or outdated <= goal.max_outdated)
+            (goal.max_outdated is None or self._outdated(point) <= goal.max_outdated)
             and (goal.max_origin_rate is None or point.origin_rate <= goal.max_origin_rate)
             and (goal.budget is None or point.cost_per_day <= goal.budget)
         )
@@ -76,30 +97,45 @@ class Played:
     def _point(self, played: Curve, by_ttl_alone: Curve, place: int) -> Point:
         ttl = float(played.ttls[place])
         ends = hit_interval(played, place)
-        days, prices = self.trace.seconds / DAY, self.goal.prices
         outdated = float(by_ttl_alone.outdated_share[place])
+        return self._priced(
+            Point(
+                ttl=ttl,
+                hit_rate=float(played.hit_rate[place]),
+                low=ends and ends[0],
+                high=ends and ends[1],
+                outdated_share=None if math.isnan(outdated) else outdated,
+                worst_age=float(played.worst_age[place]),
+                origin_rate=float(played.origin_rate[place]),
+                commands_per_day=float(played.commands[place]) * DAY / self.trace.seconds,
+            )
+        )
+
+    def _priced(self, point: Point) -> Point:
+        """Return a point with what a day of it costs."""
+        prices = self.goal.prices
+        reads_per_day = self.trace.reads * DAY / self.trace.seconds
         cost = (
-            played.origin_calls[place] * prices.load
-            + played.commands[place] * prices.command
-            + played.outdated[place] * prices.outdated
+            point.origin_rate * DAY * prices.load
+            + point.commands_per_day * prices.command
+            + self._outdated(point) * reads_per_day * prices.outdated
         )
-        return Point(
-            ttl=ttl,
-            hit_rate=float(played.hit_rate[place]),
-            low=ends and ends[0],
-            high=ends and ends[1],
-            outdated_share=None if math.isnan(outdated) else outdated,
-            worst_age=float(played.worst_age[place]),
-            origin_rate=float(played.origin_rate[place]),
-            commands_per_day=float(played.commands[place] / days),
-            cost_per_day=float(cost / days),
-        )
+        return replace(point, cost_per_day=cost)
+
+    def _outdated(self, point: Point) -> float:
+        """Return the share of reads that are outdated, as far as the trace tells: none where invalidations are sent."""
+        return 0.0 if self.invalidated or point.outdated_share is None else point.outdated_share
 
 
 def hit_interval(played: Curve, place: int) -> tuple[float, float] | None:
     """Return the 95 % interval of one TTL's hit rate, if the curve was played in blocks and is long enough."""
     hits, reads = played.blocks["hits"][place], played.blocks["reads"][place]
     return interval(hits, reads, min(len(reads), blocks_for(float(played.ttls[place]), played.seconds)))
+
+
+def _high(point: Point) -> float:
+    """Return the most that a point's hit rate may be in other such traces; without an interval, what it is here."""
+    return point.hit_rate if point.high is None else point.high
 
 
 def _reach(point: Point) -> float:

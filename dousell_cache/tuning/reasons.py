@@ -1,7 +1,5 @@
 """Why a TTL is advised, or none is: one sentence each, with the figures that decide. Pure."""
 
-from collections.abc import Sequence
-
 from .goals import Goal, Point
 from .spread import FEWEST_BLOCKS
 
@@ -44,23 +42,40 @@ def inconclusive(point: Point, goal: Goal, length: float) -> str:
     )
 
 
-def unreachable(points: Sequence[Point], goal: Goal, ceiling: float, current_ceiling: float, invalidated: bool) -> str:
-    """Say what keeps every TTL from meeting the goal."""
+def unreachable(point: Point, goal: Goal, kept: Goal, ceiling: float, current_ceiling: float) -> str:
+    """Say what keeps every TTL from meeting the goal.
+
+    Args:
+        point: the smallest TTL that keeps as much of the goal as can be kept, or the one with the most hits.
+        goal: what was asked.
+        kept: what of it can be kept.
+        ceiling: the hit rate that first reads leave.
+        current_ceiling: what, besides, first reads after changes leave, where those are told.
+    """
     if ceiling < goal.hit_rate:
         return (
             f"No TTL gives {percent(goal.hit_rate)}: each key must be loaded once, which alone leaves "
             f"{percent(ceiling)} of these reads."
         )
-    if invalidated and current_ceiling < goal.hit_rate:
+    if current_ceiling < goal.hit_rate:
         return (
             f"No TTL gives {percent(goal.hit_rate)}: keys change so often between reads that at most "
             f"{percent(current_ceiling)} can be hits."
         )
-    reaching = next((point for point in points if point.hit_rate >= goal.hit_rate), None)
-    if reaching is None:
-        best = max(points, key=lambda point: point.hit_rate)
-        return f"None of these TTLs gives {percent(goal.hit_rate)}: the best, {seconds(best.ttl)}, gives {_rate(best)}."
-    return f"{percent(goal.hit_rate)} takes {seconds(reaching.ttl)}, but then {_breach(reaching, goal)}."
+    if point.hit_rate < goal.hit_rate:
+        return (
+            f"None of these TTLs gives {percent(goal.hit_rate)}: the best, {seconds(point.ttl)}, gives {_rate(point)}."
+        )
+    return f"{_in_words(kept)} takes {seconds(point.ttl)}, but then {_breach(point, goal)}."
+
+
+def _in_words(kept: Goal) -> str:
+    bounds = [percent(kept.hit_rate)]
+    if kept.max_origin_rate is not None:
+        bounds.append(f"at most {kept.max_origin_rate:g} loads a second")
+    if kept.budget is not None:
+        bounds.append(f"a day for at most {kept.budget:g}")
+    return " and ".join(bounds)
 
 
 def _breach(point: Point, goal: Goal) -> str:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .advice import Advice, advise, by_reads, rungs
+from .advice import Advice, advise, by_reads
 from .analytic import from_rates
 from .bounds import ceiling, clairvoyant, current_ceiling
 from .curves import Curve, Figures, Invalidations, curve
 from .goals import Goal
 from .points import hit_interval
+from .search import rungs
 from .spread import MOST_BLOCKS
 from .trace import Trace
 
