@@ -218,6 +218,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "tuning.goals": set(),
     "tuning.points": {"tuning.curves", "tuning.goals", "tuning.spread", "tuning.trace"},
     "tuning.search": {"tuning.goals", "tuning.points", "tuning.spread"},
+    "tuning.total": {"tuning.advice", "tuning.goals", "tuning.reasons"},
     "tuning.reasons": {"tuning.goals", "tuning.spread"},
     "tuning.design": set(),
     "tuning.tuned": {
@@ -229,6 +230,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "tuning.points",
         "tuning.search",
         "tuning.spread",
+        "tuning.total",
         "tuning.trace",
     },
     "tuning.advice": {
@@ -320,6 +322,7 @@ PURE = {
     "tuning.streams",
     "tuning.tallies",
     "tuning.tangles",
+    "tuning.total",
     "tuning.trace",
     "tuning.tuned",
     "withdrawing",

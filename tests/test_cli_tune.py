@@ -74,6 +74,14 @@ def test_the_verdict_is_the_exit_code(trace: str, options: list[str], code: int)
     assert main(["tune", "--trace", trace, "--json", *options]) == code
 
 
+def test_all_families_together_are_judged(trace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two families that each keep the bound on loads, but not together, are told in a line and by exit code 1."""
+    assert main(["tune", "--trace", trace, "--target", "0.5", "--ttl", "10", "--max-origin", "0.12"]) == 1
+    assert "✗ all families: The TTLs advised for 2 families come to 0.1" in capsys.readouterr().out
+    assert main(["tune", "--trace", trace, "--target", "0.5", "--ttl", "10", "--max-origin", "0.2"]) == 0
+    assert "✓ all families" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

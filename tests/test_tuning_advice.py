@@ -75,7 +75,7 @@ def test_the_search_finds_what_trying_all_finds(seed: int) -> None:
     generator = np.random.default_rng(seed)
     rates = generator.uniform(0.01, 0.1, 20).tolist()
     trace = poisson_trace(rates, 3_000, changes=float(generator.choice([0.002, 0.005, 0.02])), seed=seed)
-    played = Played(trace, random_goal(generator), "ignored", {})
+    played = Played(trace, trace.seconds, random_goal(generator), "ignored", {})
     every = played.points([0.1, *two_digits(0.1, 3_600), 3_600])
     for does in (played.met, played.may_be_met, played.met_here):
         found = Search(played).smallest(does)
@@ -115,6 +115,21 @@ def test_caps_make_the_ttl_longer() -> None:
     assert one(EVERY_SECOND, Goal(0.5, max_origin_rate=1 / 20)).ttl == 20
     loads_a_day = 86_400 / 40
     assert one(EVERY_SECOND, Goal(0.5, budget=loads_a_day, prices=Prices(load=1))).ttl == pytest.approx(40, abs=1)
+
+
+def test_a_familys_loads_are_spread_over_the_whole_trace() -> None:
+    """A family that is read for a tenth of the trace burdens the origin and the bill a tenth as much on average."""
+    trace = Trace.of(
+        np.concatenate([np.arange(0, 40_000.0), np.arange(0, 4_000.0)]),
+        ["page:1"] * 40_000 + ["rare:1"] * 4_000,
+        sort=True,
+    )
+    goal = Goal(0.4, max_origin_rate=0.0501, budget=0.0501 * 86_400, prices=Prices(load=1))
+    steady, rare = advise(trace, goal)
+    assert (steady.ttl, rare.ttl) == (19, 1)
+    assert rare.point
+    assert rare.point.origin_rate == pytest.approx(0.05, rel=0.01)
+    assert rare.point.cost_per_day == pytest.approx(0.05 * 86_400, rel=0.01)
 
 
 def test_halves_that_disagree_are_told() -> None:

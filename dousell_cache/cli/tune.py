@@ -28,7 +28,8 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         description="Play a trace of reads and invalidations at many times to live, exactly as the cache would, and "
         "advise the smallest that does, for each key family.",
         epilog="Exit codes: 0 a TTL meets the targets in every family, 1 in one there is none, or the present one "
-        "misses them, 2 wrong usage or a trace that makes no sense, 5 the trace is too short to say.",
+        "misses them, or all together exceed a bound on loads or cost, 2 wrong usage or a trace that makes no sense, "
+        "5 the trace is too short to say.",
     )
     parser.add_argument(
         "--trace",
@@ -50,8 +51,10 @@ def _add_goal(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", type=float, default=0.9, metavar="SHARE", help="of hits; default %(default)g")
     parser.add_argument("--max-stale", type=float, metavar="SHARE", help="the most reads that may be out of date")
-    parser.add_argument("--max-origin", type=float, metavar="N", help="the most loads a second, on average")
-    parser.add_argument("--budget", type=float, metavar="N", help="the most that a day may cost, by the prices")
+    parser.add_argument(
+        "--max-origin", type=float, metavar="N", help="the most loads a second, on average, of each family and of all"
+    )
+    parser.add_argument("--budget", type=float, metavar="N", help="the most that a day may cost, each family and all")
     for name, of in (("load", "one load"), ("command", "one command to the cache"), ("stale", "one read out of date")):
         parser.add_argument(f"--{name}-price", type=float, default=0.0, metavar="N", help=f"of {of}; default 0")
     parser.add_argument(
@@ -100,14 +103,16 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(document(tuned, reading.notes), indent=2, allow_nan=False))
     else:
         _print(tuned, reading.notes)
-    return verdict(tuned.advice)
+    return verdict(tuned)
 
 
-def verdict(advice: "Sequence[Advice]") -> int:
-    """Return the exit code of some advice: what is missed counts before what nobody can say."""
-    if any(one.status == "unreachable" or one.present_met is False for one in advice):
+def verdict(tuned: "Tuned") -> int:
+    """Return the exit code of what was found: what is missed counts before what nobody can say."""
+    if any(one.status == "unreachable" or one.present_met is False for one in tuned.advice):
         return MISSED
-    return MET if all(one.status == "met" for one in advice) else INCONCLUSIVE
+    if tuned.total and tuned.total.met is False:
+        return MISSED
+    return MET if all(one.status == "met" for one in tuned.advice) else INCONCLUSIVE
 
 
 def _goal(options: argparse.Namespace) -> "Goal":
@@ -165,6 +170,8 @@ def _print(tuned: "Tuned", notes: Sequence[str]) -> None:
     hidden = len(tuned.advice) - _MOST_FAMILIES
     if hidden > 0:
         console.print(f"and {hidden:,} families more, which --json has", markup=False)
+    if tuned.total:
+        console.print(f"{_NOW[tuned.total.met]} all families: {tuned.total.reason}", markup=False)
 
 
 def _curve_table(tuned: "Tuned") -> Any:

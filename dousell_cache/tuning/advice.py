@@ -74,7 +74,8 @@ def advise(
 
     Args:
         trace: what was asked.
-        goal: what a TTL must achieve; default: nine hits in ten reads.
+        goal: what a TTL must achieve, in each family; default: nine hits in ten reads. What it bounds for all families
+            together: :func:`.total.total`.
         ttls: seconds; the only TTLs to choose from. Default: any of two digits, up to the length of the trace.
         present: the TTL that each family has now, to be judged as well.
         invalidations: whether they are sent; without them the goal's ``max_outdated`` bounds the TTL.
@@ -87,7 +88,8 @@ def advise(
         message = "the trace has no reads, so there is nothing to advise"
         raise ValueError(message)
     for family in by_reads(trace):
-        yield _advise(Played(family, goal or Goal(), invalidations, options), ttls, present or {})
+        played = Played(family, trace.seconds, goal or Goal(), invalidations, options)
+        yield _advise(played, ttls, present or {})
 
 
 def by_reads(trace: Trace) -> list[Trace]:

@@ -20,12 +20,14 @@ class Played:
 
     Args:
         trace: its events.
+        seconds: how long the whole trace is that it is a family of: loads and cost are spread over that.
         goal: what a TTL must achieve.
         invalidations: whether they are sent.
         options: how the cache keeps entries, as for :func:`.curves.curve`.
     """
 
     trace: Trace
+    seconds: float
     goal: Goal
     invalidations: Invalidations
     options: Mapping[str, Any]
@@ -78,7 +80,7 @@ class Played:
         halves = (self.trace.between(start, middle), self.trace.between(middle, math.inf))
         if not all(half.reads for half in halves):
             return None
-        first, second = (Played(half, self.goal, self.invalidations, self.options).points([ttl])[0] for half in halves)
+        first, second = (replace(self, trace=half).points([ttl])[0] for half in halves)
         noise = math.hypot(_reach(first), _reach(second))
         apart = abs(first.hit_rate - second.hit_rate) > max(STATIONARY, noise)
         return (first.hit_rate, second.hit_rate) if apart else None
@@ -92,7 +94,8 @@ class Played:
         )
 
     def _play(self, invalidations: Invalidations, ttls: Sequence[float]) -> Curve:
-        return curve(self.trace, ttls, invalidations=invalidations, blocks=MOST_BLOCKS, **self.options)
+        options = {"blocks": MOST_BLOCKS, "rate_seconds": self.seconds, **self.options}
+        return curve(self.trace, ttls, invalidations=invalidations, **options)
 
     def _point(self, played: Curve, by_ttl_alone: Curve, place: int) -> Point:
         ttl = float(played.ttls[place])
@@ -107,14 +110,14 @@ class Played:
                 outdated_share=None if math.isnan(outdated) else outdated,
                 worst_age=float(played.worst_age[place]),
                 origin_rate=float(played.origin_rate[place]),
-                commands_per_day=float(played.commands[place]) * DAY / self.trace.seconds,
+                commands_per_day=float(played.commands[place]) * DAY / self.seconds,
             )
         )
 
     def _priced(self, point: Point) -> Point:
         """Return a point with what a day of it costs."""
         prices = self.goal.prices
-        reads_per_day = self.trace.reads * DAY / self.trace.seconds
+        reads_per_day = self.trace.reads * DAY / self.seconds
         cost = (
             point.origin_rate * DAY * prices.load
             + point.commands_per_day * prices.command

@@ -72,17 +72,19 @@ def unreachable(point: Point, goal: Goal, kept: Goal, ceiling: float, current_ce
 def _in_words(kept: Goal) -> str:
     bounds = [percent(kept.hit_rate)]
     if kept.max_origin_rate is not None:
-        bounds.append(f"at most {kept.max_origin_rate:g} loads a second")
+        bounds.append(f"at most {number(kept.max_origin_rate)} loads a second")
     if kept.budget is not None:
-        bounds.append(f"a day for at most {kept.budget:g}")
+        bounds.append(f"a day for at most {number(kept.budget)}")
     return " and ".join(bounds)
 
 
 def _breach(point: Point, goal: Goal) -> str:
     if goal.max_origin_rate is not None and point.origin_rate > goal.max_origin_rate:
-        return f"the origin answers {point.origin_rate:.3g} loads a second, more than {goal.max_origin_rate:g}"
+        return (
+            f"the origin answers {number(point.origin_rate)} loads a second, more than {number(goal.max_origin_rate)}"
+        )
     if goal.budget is not None and point.cost_per_day > goal.budget:
-        return f"a day costs {point.cost_per_day:.3g}, more than {goal.budget:g}"
+        return f"a day costs {number(point.cost_per_day)}, more than {number(goal.budget)}"
     return (
         f"{percent(point.outdated_share or 0)} of the reads are outdated, more than {percent(goal.max_outdated or 0)}"
     )
@@ -101,6 +103,11 @@ def _rate(point: Point) -> str:
     if point.low is None or point.high is None:
         return percent(point.hit_rate)
     return f"{percent(point.hit_rate)} ± {(point.high - point.low) * 50:.1f}"
+
+
+def number(figure: float) -> str:
+    """Return a figure in words, to three digits at least."""
+    return f"{figure:,.0f}" if figure >= 1000 else f"{figure:.3g}"
 
 
 def percent(share: float) -> str:
