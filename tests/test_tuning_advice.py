@@ -168,6 +168,28 @@ def test_whether_invalidation_is_needed_depends_on_what_may_be_outdated() -> Non
     assert one(poisson_trace([5.0], 1_000), Goal(0.9, max_outdated=0.1)).invalidation == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("goal", "status"),
+    [
+        (Goal(0.9, max_outdated=0.05), "inconclusive"),
+        (Goal(0.9, budget=1e9, prices=Prices(outdated=1)), "inconclusive"),
+        (Goal(0.9, max_outdated=1), "met"),  # any share may be
+        (Goal(0.9, budget=1e9, prices=Prices(load=1)), "met"),
+    ],
+)
+def test_without_changes_nothing_is_said_of_staleness(goal: Goal, status: str) -> None:
+    """By TTL alone, a bound on staleness or its price is neither kept nor broken by a trace that holds no change."""
+    advice = one(EVERY_SECOND, goal, invalidations="ignored", present={"page": 60})
+    assert (advice.status, advice.present_met) == (status, True if status == "met" else None)
+    told = "the trace holds no change of these keys, so nothing can be said of what would be outdated"
+    assert (told in advice.reason) == (status == "inconclusive")
+    assert one(EVERY_SECOND, goal).status == "met"
+    assert (
+        one(EVERY_SECOND, Goal(0.9, max_outdated=0.05), invalidations="ignored", present={"page": 1}).present_met
+        is False
+    )
+
+
 def test_the_present_ttl_is_judged() -> None:
     """The TTL in use has its own figures, and whether it meets the goal."""
     assert one(EVERY_SECOND, present={"page": 60}).present_met is True

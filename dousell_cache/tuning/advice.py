@@ -32,7 +32,8 @@ class Advice:
         reads: how many reads the trace has of it.
         changes: how many invalidations.
         status: ``met``: ``ttl`` does; ``unreachable``: none does; ``inconclusive``: the trace is too short or too small
-            to say; ``non-stationary``: its two halves disagree, so that neither speaks for tomorrow.
+            to say, or holds no change to judge staleness by; ``non-stationary``: its two halves disagree, so that
+            neither speaks for tomorrow.
         reason: one sentence.
         point: the smallest TTL that meets the goal and its figures, or the best there is; None with too few reads.
         ceiling: the hit rate that the first read of each key leaves, whatever the TTL.
@@ -121,9 +122,9 @@ def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, 
 
 
 def _present_met(point: Point, played: Played) -> bool | None:
-    if played.met(point):
-        return True
-    return None if played.may_be_met(point) else False
+    if not played.may_be_met(point):
+        return False
+    return True if played.met(point) and not played.untold else None
 
 
 def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Advice:
@@ -134,6 +135,8 @@ def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Adv
     halves = played.halves(point.ttl)
     if halves:
         return replace(advice, status="non-stationary", reason=reasons.non_stationary(point, halves), point=point)
+    if played.untold:
+        return replace(advice, reason=reasons.no_change(point), point=point)
     longer = next((other for other in played.points([_longer(point.ttl)])), None)
     return replace(
         advice,

@@ -37,6 +37,15 @@ class Played:
         """Tell whether invalidations are sent."""
         return self.invalidations == "sent"
 
+    @property
+    def untold(self) -> bool:
+        """Tell whether the goal bounds what this trace cannot tell: staleness by TTL alone, where nothing changes."""
+        goal = self.goal
+        share_is_bounded = goal.max_outdated is not None and goal.max_outdated < 1
+        price_is_bounded = goal.budget is not None and goal.prices.outdated > 0
+        changes = len(self.trace) - self.trace.reads
+        return not (self.invalidated or changes) and (share_is_bounded or price_is_bounded)
+
     def points(self, ttls: Sequence[float]) -> list[Point]:
         """Return the figures of some TTLs."""
         played = self._play(self.invalidations, ttls)
@@ -44,7 +53,7 @@ class Played:
         return [self._point(played, by_ttl_alone, place) for place in range(len(ttls))]
 
     def met(self, point: Point) -> bool:
-        """Tell whether a TTL surely meets the goal."""
+        """Tell whether a TTL surely meets the goal, as far as the trace tells (see :attr:`untold`)."""
         return point.low is not None and point.low >= self.goal.hit_rate and self._within_bounds(point)
 
     def may_be_met(self, point: Point) -> bool:

@@ -29,6 +29,14 @@ def non_stationary(point: Point, halves: tuple[float, float]) -> str:
     )
 
 
+def no_change(point: Point) -> str:
+    """Say that a trace without changes tells nothing of staleness."""
+    return (
+        f"{seconds(point.ttl)} gives {_rate(point)}, but the trace holds no change of these keys, so nothing can be "
+        "said of what would be outdated: record the invalidations, or when the data change."
+    )
+
+
 def inconclusive(point: Point, goal: Goal, length: float) -> str:
     """Say that a TTL may do, but that this trace cannot tell."""
     if point.low is None:
