@@ -146,6 +146,7 @@ def test_what_is_too_short_or_too_small_is_told() -> None:
     advice = one(Trace.of(np.arange(0, 100.0), ["a"] * 100), ttls=[20])
     assert (advice.status, advice.ttl) == ("inconclusive", None)
     assert "99 s of trace are too short" in advice.reason
+    assert one(Trace.of([5.0] * 200, ["a"] * 200)).reason.startswith("200 reads of one moment cannot tell")
 
 
 def test_the_sentence_weighs_a_longer_ttl() -> None:
@@ -166,6 +167,16 @@ def test_whether_invalidation_is_needed_depends_on_what_may_be_outdated() -> Non
     assert one(trace, Goal(0.9, max_outdated=0.1)).invalidation == "not needed"
     assert one(trace).invalidation == "unknown"
     assert one(poisson_trace([5.0], 1_000), Goal(0.9, max_outdated=0.1)).invalidation == "unknown"
+
+
+def test_the_present_ttl_of_too_small_a_sample_is_not_judged() -> None:
+    """Neither a few reads, however long apart, nor a trace of less than eight TTLs says that it misses the goal."""
+    few = one(Trace.of([0, 10, 5_000], ["page:1"] * 3), present={"page": 60})
+    assert few.present
+    assert (few.present_met, few.present.hit_rate) == (None, pytest.approx(1 / 3))
+    assert one(Trace.of([0, 1, 2, 5_000], ["page:1"] * 4), Goal(0.1), present={"page": 60}).present_met is None
+    short = Trace.of(np.arange(0, 200.0), [f"page:{n % 100}" for n in range(200)])
+    assert one(short, present={"page": 60}).present_met is None
 
 
 @pytest.mark.parametrize(

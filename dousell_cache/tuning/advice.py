@@ -107,7 +107,7 @@ def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, 
         reads=trace.reads,
         changes=len(trace) - trace.reads,
         status="inconclusive",
-        reason=reasons.too_few(trace.reads, FEWEST_READS),
+        reason=_too_little(trace),
         point=None,
         ceiling=ceiling(trace),
         current_ceiling=current_ceiling(trace),
@@ -121,7 +121,14 @@ def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, 
     return advice
 
 
+def _too_little(trace: Trace) -> str:
+    few = trace.reads < FEWEST_READS
+    return reasons.too_few(trace.reads, FEWEST_READS) if few else reasons.one_moment(trace.reads)
+
+
 def _present_met(point: Point, played: Played) -> bool | None:
+    if played.trace.reads < FEWEST_READS or point.low is None:
+        return None
     if not played.may_be_met(point):
         return False
     return True if played.met(point) and not played.untold else None

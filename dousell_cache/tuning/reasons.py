@@ -9,6 +9,11 @@ def too_few(reads: int, fewest: int) -> str:
     return f"{reads:,} {'read is' if reads == 1 else 'reads are'} too few to say anything: record {fewest:,} at least."
 
 
+def one_moment(reads: int) -> str:
+    """Say that no time passes in a trace."""
+    return f"{reads:,} reads of one moment cannot tell a TTL from another: record longer."
+
+
 def met(point: Point, longer: Point | None, *, invalidated: bool) -> str:
     """Say what a TTL gives, and what a longer one would add."""
     sentence = f"{seconds(point.ttl)} already gives {_rate(point)}"
