@@ -140,6 +140,25 @@ def test_halves_that_disagree_are_told() -> None:
     assert "the first half of the trace gives 95.2 % and the second" in advice.reason
 
 
+@pytest.mark.parametrize("lifetimes", [9, 12, 15])
+def test_halves_that_disagree_are_told_for_long_ttls(lifetimes: float) -> None:
+    """With fewer than sixteen TTLs in the trace, too: half-way a page read each 2 s is replaced by many read rarely."""
+    length = 4_000
+    rare = np.arange(length / 2, length, 4)
+    times = np.concatenate([np.arange(0, length / 2, 2), rare])
+    keys = ["page:0"] * (length // 4) + [f"page:{1 + n % 100}" for n in range(len(rare))]
+    advice = one(Trace.of(times, keys), Goal(0.4), ttls=[length / lifetimes])
+    assert advice.status == "non-stationary"
+
+
+@pytest.mark.parametrize("lifetimes", [9, 12, 15])
+def test_halves_that_differ_by_chance_agree(lifetimes: float) -> None:
+    """Of forty stationary traces with fewer than sixteen TTLs, none is called non-stationary."""
+    for seed in range(40):
+        trace = poisson_trace([0.02] * 10, 3_000, seed=seed)
+        assert one(trace, Goal(0.5), ttls=[3_000 / lifetimes]).status == "met"
+
+
 def test_what_is_too_short_or_too_small_is_told() -> None:
     """Few reads, and a trace shorter than eight TTLs, give no advice."""
     assert one(Trace.of(range(99), ["a"] * 99)).reason.startswith("99 reads are too few to say anything")

@@ -139,7 +139,7 @@ def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Adv
     point = search.smallest(played.met)
     if point is None:
         return _none_does(played, advice, search)
-    halves = played.halves(point.ttl)
+    halves = played.halves(point)
     if halves:
         return replace(advice, status="non-stationary", reason=reasons.non_stationary(point, halves), point=point)
     if played.untold:
@@ -158,7 +158,7 @@ def _none_does(played: Played, advice: Advice, search: Search) -> Advice:
     """Say why no TTL does: because none can, or because nobody can say from this trace."""
     possible = search.smallest(played.may_be_met)
     if possible:
-        halves = played.halves(possible.ttl)
+        halves = played.halves(possible)
         if halves:
             return replace(
                 advice, status="non-stationary", reason=reasons.non_stationary(possible, halves), point=possible

@@ -83,16 +83,20 @@ class Played:
             )
         )
 
-    def halves(self, ttl: float) -> tuple[float, float] | None:
-        """Return the hit rates of the trace's two halves, each from a cold start, if they disagree; else None."""
+    def halves(self, point: Point) -> tuple[float, float] | None:
+        """Return the hit rates of the trace's two halves, each from a cold start, if they disagree; else None.
+
+        A half that is too short for an interval of its own varies more than the whole, by the root of two.
+        """
         start, middle = float(self.trace.times[0]), float(self.trace.times[0]) + self.trace.seconds / 2
         halves = (self.trace.between(start, middle), self.trace.between(middle, math.inf))
         if not all(half.reads for half in halves):
             return None
-        first, second = (replace(self, trace=half).points([ttl])[0] for half in halves)
-        noise = math.hypot(_reach(first), _reach(second))
-        apart = abs(first.hit_rate - second.hit_rate) > max(STATIONARY, noise)
-        return (first.hit_rate, second.hit_rate) if apart else None
+        first, second = (replace(self, trace=half).points([point.ttl])[0] for half in halves)
+        noise = max(STATIONARY, math.hypot(_reach(first), _reach(second)))
+        if math.isinf(noise):
+            noise = STATIONARY + _reach(point) * math.sqrt(2)
+        return (first.hit_rate, second.hit_rate) if abs(first.hit_rate - second.hit_rate) > noise else None
 
     def _within_bounds(self, point: Point) -> bool:
         goal = self.goal
