@@ -12,6 +12,7 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from ..tuning.advice import Advice
     from ..tuning.goals import Goal
+    from ..tuning.trace import Trace
     from ..tuning.tuned import Tuned
 
 MET, MISSED, INCONCLUSIVE = 0, 1, 5
@@ -39,6 +40,11 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     parser.add_argument("--unit", choices=("s", "ms"), help="of the times of a CSV file; default: as they look")
     parser.add_argument("--sort", action="store_true", help="put a CSV file in the order of its times first")
+    parser.add_argument(
+        "--namespace",
+        metavar="PREFIX",
+        help="what stands before the families in all keys, such as prod:v3:, to be taken off; other keys are left out",
+    )
     _add_goal(parser)
     _add_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
@@ -79,17 +85,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Tune and print; return the exit code."""
     from ..tuning.formats import examine
+    from ..tuning.namespaces import without_namespace
     from ..tuning.tuned import document, tune
 
     try:
         with _progress() as observe:
             observe(f"reading {options.trace}")
             reading = examine(options.trace, unit=options.unit, sort=options.sort)
+            trace, more = without_namespace(reading.trace, options.namespace)
             tuned = tune(
-                reading.trace,
+                trace,
                 _goal(options),
                 ttls=_ttls(options.ttl),
-                present=_present(options.present),
+                present=_present(options.present, trace),
                 invalidations="ignored" if options.ttl_only else "sent",
                 observe=observe,
                 fill=options.fill,
@@ -99,10 +107,11 @@ def run(options: argparse.Namespace) -> int:
             )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+    notes = (*reading.notes, *more)
     if options.json:
-        print(json.dumps(document(tuned, reading.notes), indent=2, allow_nan=False))
+        print(json.dumps(document(tuned, notes), indent=2, allow_nan=False))
     else:
-        _print(tuned, reading.notes)
+        _print(tuned, notes)
     return verdict(tuned)
 
 
@@ -132,12 +141,15 @@ def _ttls(text: str | None) -> list[float] | None:
         raise ConfigurationError(message) from None
 
 
-def _present(given: list[str]) -> dict[str, float]:
+def _present(given: list[str], trace: "Trace") -> dict[str, float]:
+    from ..tuning.advice import by_reads
     from ..tuning.design import DESIGN_TTLS
 
     present: dict[str, float] = {}
+    there = [family.family_names[0] for family in by_reads(trace)] if given else []
     for text in given:
         if text == "dousell":
+            _refuse_absent("any family of the site", not DESIGN_TTLS.keys() & there, there)
             present |= DESIGN_TTLS
             continue
         family, _, seconds = text.rpartition("=")
@@ -148,7 +160,15 @@ def _present(given: list[str]) -> dict[str, float]:
         if not family:
             message = f"--present must be FAMILY=SECONDS, such as detail=3600, or dousell, not {text!r}"
             raise ConfigurationError(message)
+        _refuse_absent(repr(family), family not in there, there)
     return present
+
+
+def _refuse_absent(wanted: str, absent: bool, there: "Sequence[str]") -> None:
+    if absent:
+        shown = ", ".join(there[:_MOST_FAMILIES]) + (", …" if len(there) > _MOST_FAMILIES else "")
+        message = f"--present: the trace has no reads of {wanted}; its families are {shown}"
+        raise ConfigurationError(message)
 
 
 def _print(tuned: "Tuned", notes: Sequence[str]) -> None:

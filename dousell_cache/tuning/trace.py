@@ -159,6 +159,27 @@ class Trace:
             raise ValueError(message)
         return self._where(self.family_codes[self.key_codes] == self.family_names.index(name))
 
+    def of_namespace(self, prefix: str) -> Self:
+        """Return the events of keys with a prefix, which goes, so that families are what comes after it.
+
+        Args:
+            prefix: what stands before the keys, such as ``prod:v3:``; its last colon may be left out.
+
+        Raises:
+            ValueError: it is empty, or no key begins with it.
+        """
+        inside = np.array([key.startswith(prefix) for key in self.key_names], bool)
+        if not prefix or not inside.any():
+            first = f"; the first is {self.key_names[0]!r}" if self.key_names else ""
+            message = f"no key of this trace has the namespace {prefix!r}{first}"
+            raise ValueError(message)
+        found = self._where(inside[self.key_codes])
+        keys = tuple(key.removeprefix(prefix) for key in found.key_names)
+        if all(key.startswith(":") for key in keys):
+            keys = tuple(key[1:] for key in keys)
+        family_codes, family_names = _families(keys, None)
+        return replace(found, key_names=keys, family_codes=family_codes, family_names=family_names)
+
     def between(self, start: float, stop: float) -> Self:
         """Return the events from ``start`` on and before ``stop``, in the seconds of ``times``."""
         return self._where((self.times >= start) & (self.times < stop))
