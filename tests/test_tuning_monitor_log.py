@@ -11,6 +11,7 @@ import pytest
 
 from dousell_cache import Cache, connect
 from dousell_cache.runner import run_blocking
+from dousell_cache.tuning.curves import curve
 from dousell_cache.tuning.formats import examine, read_trace
 
 if TYPE_CHECKING:
@@ -100,6 +101,14 @@ def test_foreign_commands(tmp_path: Path) -> None:
     ]
     assert trace.times.tolist()[:2] == [1339518083.107412, 1339518084.6]
     assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 SET, 1 HGETALL"
+
+
+def test_a_withdrawal_of_several_keys_is_one_command(tmp_path: Path) -> None:
+    """A DEL of two keys counts once, beside the look and the two commands of each load."""
+    path = tmp_path / "monitor.txt"
+    lines = ['"MGET" "a:1" "a:2"', '"DEL" "a:1" "a:2"', '"MGET" "a:1" "a:2"']
+    path.write_text("".join(f"170000000{n}.0 [0 127.0.0.1:5000] {line}\n" for n, line in enumerate(lines)))
+    assert curve(read_trace(path), [60]).commands[0] == 4 + 2 * 4 + 1
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dousell_cache.events import Event, Invalidation, Read, family
+from dousell_cache.tuning.curves import curve
 from dousell_cache.tuning.files import PART
 from dousell_cache.tuning.formats import examine, read_trace
 from dousell_cache.tuning.pseudonyms import Pseudonyms
@@ -69,6 +70,15 @@ def test_a_family_is_withdrawn_as_far_as_it_was_met(tmp_path: Path) -> None:
     write(tmp_path, 1, (1.0, read("a:1")), (1.0, read("b:1")), (3.0, read("a:2")))
     write(tmp_path, 2, (2.0, withdrawn(prefix="a:")))
     assert [event for event in told(tmp_path) if event[1] == "invalidate"] == [(2.0, "invalidate", "a:1")]
+
+
+def test_a_withdrawal_is_one_command_whatever_it_withdraws(tmp_path: Path) -> None:
+    """A tag of two keys, and a call for two keys, cost a command each, beside a look a read and two a load."""
+    reads = [(at, read(key, "t")) for at in (1.0, 3.0, 5.0) for key in ("a:1", "a:2")]
+    write(tmp_path, 1, *reads, (2.0, withdrawn(tags=("t",))), (4.0, withdrawn("a:1", "a:2")))
+    played = curve(read_trace(tmp_path), [60])
+    assert (played.changes, played.origin_calls[0]) == (4, 6)
+    assert played.commands[0] == 6 + 2 * 6 + 2
 
 
 def test_tags_are_resolved_as_one_by_one(tmp_path: Path) -> None:

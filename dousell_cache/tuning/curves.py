@@ -187,13 +187,13 @@ def _curve(trace: Trace, rules: Rules, columns: dict[str, Figures], worst: Figur
         mean_age=totals["age"] / served / 1e6,
         worst_age=worst / 1e6,
         mean_lag=totals["lag"] / outdated / 1e6,
-        commands=_commands(rules, whole, changes),
+        commands=_commands(rules, whole, trace.withdrawals),
         blocks=blocks | {name: columns[name] for name in ("hits", "loads", "outdated")},
     )
 
 
-def _commands(rules: Rules, whole: dict[str, Integers], changes: int) -> Integers:
-    """Return what the cache sends: a look a read, two more a load, one an invalidation.
+def _commands(rules: Rules, whole: dict[str, Integers], withdrawals: int) -> Integers:
+    """Return what the cache sends: a look a read, two more a load, one a withdrawal, whatever it withdraws.
 
     Who joins a load need not look first, unless there may be something stale to serve. Who waited for one that was
     withdrawn looks again, all of them together in one command, unless the time that an entry has left matters.
@@ -203,7 +203,7 @@ def _commands(rules: Rules, whole: dict[str, Integers], changes: int) -> Integer
         looks = looks + whole["coalesced"] + whole["asked_again"]
     else:
         looks = looks - whole["led_again"] + whole["asked_together"]
-    return looks + 2 * whole["loads"] + (changes if rules.resets else 0)
+    return looks + 2 * whole["loads"] + (withdrawals if rules.resets else 0)
 
 
 def _milliseconds(name: str, seconds: Figures, least: float) -> Integers:

@@ -8,6 +8,7 @@ for the fill that follows a miss, which is no request of anybody. What else ther
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from .. import scripts
@@ -64,7 +65,7 @@ def read_monitor(path: Path, *, sort: bool) -> Reading:
     if READ not in operations:
         message = f"{path} has no GET, GETEX or MGET in it, so there is nothing that a cache could answer"
         raise ValueError(message)
-    trace = Trace.of(times, keys, operations, sort=sort)
+    trace = replace(Trace.of(times, keys, operations, sort=sort), together=True)
     return Reading(trace, tuple(log.notes()))
 
 

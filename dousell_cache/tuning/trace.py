@@ -42,6 +42,8 @@ class Trace:
         load_ms: for each event, how long its loader took, in milliseconds; NaN where none ran. Default: not known.
         outcomes: for each event, which of :data:`OUTCOMES` it had. Default: not known.
         sizes: for each event, the bytes of its value. Default: not known.
+        together: whether invalidations of one time are one command, as of a tag that many keys carry; so it is where
+            times are exact enough to tell commands apart. Default: each is a command of its own.
 
     Raises:
         ValueError: columns differ in length, a time is missing, negative, huge or before the one above it, or a code
@@ -57,6 +59,7 @@ class Trace:
     load_ms: NDArray[np.float64] | None = None
     outcomes: NDArray[np.uint8] | None = None
     sizes: NDArray[np.int64] | None = None
+    together: bool = False
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -130,6 +133,12 @@ class Trace:
     def reads(self) -> int:
         """Return how many events are reads."""
         return int(np.count_nonzero(self.operations == READ))
+
+    @cached_property
+    def withdrawals(self) -> int:
+        """Return how many commands the invalidations are."""
+        times = self.times[self.operations == INVALIDATE]
+        return len(np.unique(times)) if self.together else len(times)
 
     @property
     def seconds(self) -> float:
