@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from .wording import ENGLISH, Wording
 
 TEMPLATE = "dousell"
 """The nbconvert template in :data:`.templating.FOLDER` that makes a fragment of a notebook."""
+LANGUAGE = "dousell_language"
+"""Where a cell's metadata tell the template what language its prose was put into."""
 
 _ERROR_MARKER = "papermill-error-cell-tag"
 _IDS = ("id", "for", "headers", "aria-labelledby", "aria-describedby", "aria-controls")
@@ -51,14 +54,34 @@ def render(path: Path, where: str, wording: Wording = ENGLISH, top: int = 4) -> 
     Raises:
         OSError: the file cannot be read.
     """
-    html, _ = _exporter().from_notebook_node(without_marks(read_notebook(path)))
+    html, _ = _exporter().from_notebook_node(as_shown(read_notebook(path), wording))
     return fit_in(html, where, wording, top)
 
 
-def without_marks(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a notebook without the cells that papermill adds to one that failed."""
-    notebook.cells = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
-    return notebook
+def as_shown(notebook: nbformat.NotebookNode, wording: Wording) -> nbformat.NotebookNode:
+    """Return a notebook as a page shows it; the one given stays as it is.
+
+    Cells that papermill adds to one that failed are left out. The prose of this suite's notebooks is in the page's
+    language, and marked as such; a cell that a reader has changed, or of a notebook of their own, is as they wrote it.
+
+    Args:
+        notebook: as it was read.
+        wording: of the page.
+    """
+    kept = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
+    shown = copy(notebook)
+    shown.cells = [_in_words(cell, wording) for cell in kept]
+    return shown
+
+
+def _in_words(cell: nbformat.NotebookNode, wording: Wording) -> nbformat.NotebookNode:
+    text = wording.prose(cell.source) if cell.cell_type == "markdown" else None
+    if text is None:
+        return cell
+    shown = deepcopy(cell)
+    shown.source = text
+    shown.metadata[LANGUAGE] = wording.language
+    return shown
 
 
 @cache
