@@ -87,7 +87,7 @@ def test_a_page_in_french_says_what_is_not(tmp_path: Path) -> None:
     seen = exported(write(tmp_path / "x.ipynb"), language="fr")
     assert seen.values("html", "lang") == ["fr"]
     assert "22 novembre 2026 à 19:30 UTC" in seen.text
-    assert "Restent en anglais ce que les notebooks calculent (phrases, tableaux, images), leur code" in seen.text
+    assert "Restent en anglais ce que calculent les notebooks 00 à 07 (phrases, tableaux, images), le code" in seen.text
     assert "What is it worth?" in seen.text
     assert "en" in [attrs.get("lang") for _, attrs in seen.tags]
 

@@ -50,6 +50,15 @@ class Wording:
         """
         return self._texts[key].format(**values)
 
+    def text(self, key: str, /, **values: object) -> str:
+        """Return a text of the catalogue for an output of a notebook: plain, French signs on the line of their word.
+
+        Raises:
+            KeyError: the catalogue has no such text, or a value is missing.
+        """
+        said = self.plain(key, **values)
+        return self._bound(said) if self.language == "fr" else said
+
     def has(self, key: str) -> bool:
         """Tell whether the catalogue has a text."""
         return key in self._texts
