@@ -89,7 +89,7 @@ def test_it_is_all_said_in_french_too() -> None:
     french = Wording("fr")
     lines = [f"{told.say(french)}".replace("\xa0", " ").splitlines() for told in (BETTER.reading, BETTER.next_steps)]
     assert lines[0][:2] == [
-        "Objectifs atteints : 1 sur 3 ; manqués : 1. 2 rapports ont été lus.",
+        "Objectifs atteints : 1 sur 3, manqués : 1 ; 2 rapports ont été lus.",
         "Pour 1, nul ne peut trancher : trop peu de mesures.",
     ]
     assert lines[0][2].startswith("Les chiffres d'environnements émulés")
