@@ -68,6 +68,8 @@ class AsyncCache(Face):
             self._listener.start()
 
     def _flush_behind(self) -> None:
+        if self._flushing and not self._flushing.done():
+            return  # close() waits for one
         self._flushing = asyncio.get_running_loop().create_task(self.flush(force=True), name="dousell-cache figures")
 
     def _parts(self) -> tuple[Reads, Flights, Renewals]:

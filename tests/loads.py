@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from dousell_cache.measure.stopwatch import Operation
 
@@ -54,3 +55,39 @@ async def closed() -> AsyncIterator[Operation]:
     await asyncio.sleep(0)
     raise ConnectionRefusedError("nobody listens")
     yield
+
+
+@asynccontextmanager
+async def marked(folder: Path, fail: bool = False) -> AsyncIterator[Operation]:
+    """Leave a file in a folder from the first request until the end.
+
+    Args:
+        folder: the folder.
+        fail: whether all but the first to open fail to, once that one has its file.
+    """
+    mark = folder / f"{os.getpid()}:{threading.get_ident()}"
+    if fail and not _is_first(folder):
+        while not _is_marked(folder):
+            await asyncio.sleep(0.01)
+        raise ConnectionRefusedError("nobody listens")
+
+    async def operation(_index: int) -> str:
+        mark.touch()
+        return "hit"
+
+    try:
+        yield operation
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _is_marked(folder: Path) -> bool:
+    return any(folder.glob("*:*"))
+
+
+def _is_first(folder: Path) -> bool:
+    try:
+        (folder / "first").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

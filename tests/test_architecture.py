@@ -173,17 +173,26 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "dousell.receipts": {"languages"},
     "dousell.paydunya": {"errors"},
     "dousell.ledger": {"errors", "local", "dousell.origin"},
+    "dousell.ending": set(),
     "dousell.charging": {"errors", "locks", "dousell.ledger", "dousell.paydunya", "dousell.receipts"},
     "dousell.payments": {
         "async_cache",
         "errors",
         "locks",
         "dousell.charging",
+        "dousell.ending",
         "dousell.ledger",
         "dousell.paydunya",
         "dousell.receipts",
     },
-    "dousell.properties": {"async_cache", "errors", "dousell.ledger", "dousell.origin", "dousell.receipts"},
+    "dousell.properties": {
+        "async_cache",
+        "errors",
+        "dousell.ending",
+        "dousell.ledger",
+        "dousell.origin",
+        "dousell.receipts",
+    },
     "dousell.pages": {
         "async_cache",
         "dousell.ledger",
@@ -192,7 +201,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "dousell.receipts",
         "dousell.visits",
     },
-    "dousell.visits": {"async_cache", "errors", "dousell.ledger", "dousell.receipts"},
+    "dousell.visits": {"async_cache", "errors", "dousell.ending", "dousell.ledger", "dousell.receipts"},
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
     "measure.phases": {"events", "measure.load_result"},
@@ -240,6 +249,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
         "tuning.trace",
     },
     "tuning.pseudonyms": set(),
+    "tuning.writes": set(),
     "tuning.rows": {"events", "tuning.pseudonyms"},
     "reporting": SITE | {"env_file", "languages", "measure", "monitor", "tuning", "reporting", "__version__"},
     "cli": SITE
@@ -320,6 +330,7 @@ PURE = {
     "tuning.tangles",
     "tuning.trace",
     "tuning.tuned",
+    "tuning.writes",
     "withdrawing",
 }
 IMPURE = {"asyncio", "time", "datetime", "random", "secrets", "socket", "subprocess", "os", "sys", "pathlib", "uuid"}

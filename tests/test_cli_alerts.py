@@ -1,9 +1,16 @@
 """``dousell-cache monitor`` wakes somebody up: once, with the reason, and again when it is over."""
 
 import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -48,6 +55,30 @@ def heard(receiver: Receiver) -> list[tuple[str, str]]:
     return [(notice["rule"], notice["kind"]) for notice in notices]
 
 
+@contextmanager
+def going_on(*arguments: str, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a monitor that does not end by itself, for the length of a block."""
+    command = [sys.executable, "-m", "dousell_cache.cli", "monitor", "--url", NOBODY, *arguments]
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options}
+    with subprocess.Popen(command, **options) as monitor:
+        try:
+            yield monitor
+        finally:
+            monitor.kill()
+
+
+def said_next(monitor: "subprocess.Popen[bytes]") -> str:
+    """Return the next line of its stderr."""
+    assert monitor.stderr
+    return monitor.stderr.readline().decode()
+
+
+def stopped(monitor: "subprocess.Popen[bytes]") -> int:
+    """Send Ctrl-C, and return the exit code."""
+    monitor.send_signal(signal.SIGINT)
+    return monitor.wait(20)
+
+
 def fill(server: "FreeValkey", share: float) -> None:
     """Set the limit of a server's memory so that it uses this share of it."""
     with redis.Redis(port=server.port) as client:
@@ -76,6 +107,50 @@ def test_a_night_is_told_as_it_was(
     assert "Likely cause: " in lines[0]
     assert SECRET not in out + state.read_text()
     assert "c4n4ry" not in out + state.read_text()
+
+
+def test_a_monitor_that_serves_says_it_unasked(state: Path, receiver: Receiver) -> None:
+    """It looks without being scraped, and stderr has the notice and what became of the webhook."""
+    receiver.script = [(500, {})] * 99
+    with going_on("--serve", "0", "--alerts-state", str(state)) as serving:
+        assert said_next(serving).startswith("FIRING local unseen since ")
+        assert "notices not delivered yet, to be tried again next time: 1" in said_next(serving)
+        assert stopped(serving) == 130
+    assert heard(receiver)[:1] == [("unseen", "fired")]
+
+
+def test_a_live_view_says_it_on_its_page(state: Path, receiver: Receiver) -> None:
+    """Nothing is written across the screen: the page has what was said, and stderr, where it is a file, too."""
+    receiver.script = [(500, {})] * 99
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "40"}
+    with going_on("--every", "60", "--alerts-state", str(state), stdout=theirs, env=environment) as looking:
+        os.close(theirs)
+        shown = b""
+        while b"not delivered yet" not in shown or select.select([ours], [], [], 0.2)[0]:  # until it is drawn whole
+            assert select.select([ours], [], [], 20)[0], "nothing more is drawn"
+            shown += os.read(ours, 65536)
+        assert said_next(looking).startswith("FIRING local unseen since ")
+        looking.send_signal(signal.SIGINT)
+        while looking.poll() is None:
+            with suppress(OSError):  # its end of the terminal is closed
+                if select.select([ours], [], [], 0.05)[0]:
+                    os.read(ours, 65536)
+        assert looking.returncode == 130
+    os.close(ours)
+    assert b"FIRING local unseen since " in shown
+
+
+@pytest.mark.parametrize("how", [["--json"], ["--serve", "0"]])
+def test_a_monitor_that_goes_on_outlives_a_full_disk(state: Path, how: list[str]) -> None:
+    """What cannot be kept is told at each look, and a later one keeps it."""
+    nowhere = state.parent / "nowhere" / "alerts.json"
+    with going_on("--every", "0.2", "--alerts-state", str(nowhere), *how) as monitor:
+        assert "cannot be written: No such file" in said_next(monitor)
+        nowhere.parent.mkdir()
+        while not nowhere.exists():
+            assert monitor.poll() is None
+        assert stopped(monitor) == 130
 
 
 def test_what_fires_now_is_a_file(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

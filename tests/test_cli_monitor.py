@@ -101,6 +101,16 @@ def test_what_cron_remembers(said: Said, valkey_url: str, namespace: str, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["seen"]
 
 
+def test_a_state_for_two_windows(said: Said, valkey_url: str, namespace: str, tmp_path: Path) -> None:
+    """What a long window remembers and a short one does not is counted once: each has a memory of its own."""
+    write(valkey_url, namespace, {"local:hit:00:a": "40"}, hours=10)
+    arguments = ("--url", valkey_url, "--namespace", namespace, "--once", "--json", "--state", str(tmp_path / "seen"))
+    for hours in ("24", "1", "24"):
+        last = figures.decode(said(*arguments, "--hours", hours)[1])
+    assert last.reconciliation
+    assert last.reconciliation.application_hits == 0, "nothing was read between the looks"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -149,11 +159,11 @@ def test_a_target_that_was_missed(said: Said, valkey_url: str, namespace: str) -
     assert code == 1
 
 
-def write(url: str, namespace: str, fields: dict[str, str]) -> None:
-    """Write fields of the last full hour, as many processes would have flushed them."""
+def write(url: str, namespace: str, fields: dict[str, str], hours: int = 1) -> None:
+    """Write fields of a full hour, by default the last, as many processes would have flushed them."""
     words = [word for pair in fields.items() for word in pair]
     client = BlockingTcp(url, patience=5)
-    run_blocking(client.send("HSET", Names(namespace).figures(hour(time.time() - 3600)), *words))
+    run_blocking(client.send("HSET", Names(namespace).figures(hour(time.time() - hours * 3600)), *words))
     client.close()
 
 

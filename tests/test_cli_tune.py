@@ -24,7 +24,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> str:
     lines += [f"{2 * n}.500,detail:7,read" for n in range(1_000)]
     lines += [f"{100 * n}.250,detail:7,invalidate" for n in range(20)]
     lines.sort(key=lambda line: float(line.partition(",")[0]))
-    path.write_text("\n".join(["time,key,op", *lines]), encoding="utf-8")
+    path.write_text("\n".join(["time_s,key,op", *lines]), encoding="utf-8")
     return str(path)
 
 
@@ -111,3 +111,14 @@ def test_the_sites_own_design_can_be_judged(tmp_path: Path, capsys: pytest.Captu
     assert main(["tune", "--trace", str(path), "--unit", "s", "--json", "--present", "dousell"]) == 0
     (advice,) = json.loads(capsys.readouterr().out)["advice"]
     assert (advice["present"]["ttl"], advice["present_met"]) == (DESIGN_TTLS["slots"], True)
+
+
+def test_what_writes_are_can_be_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A trace with writes is refused with the option that says what they are, and read with it."""
+    path = tmp_path / "trace.csv"
+    path.write_text("time_s,key,op\n0,a,get\n1,a,set\n2,a,get\n", encoding="utf-8")
+    assert main(["tune", "--trace", str(path), "--json"]) == 2
+    assert "--writes" in capsys.readouterr().err
+    for writes, count in (("fills", 0), ("changes", 1)):
+        main(["tune", "--trace", str(path), "--json", "--writes", writes])
+        assert json.loads(capsys.readouterr().out)["trace"]["invalidations"] == count

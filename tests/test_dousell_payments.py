@@ -16,6 +16,7 @@ import pytest_asyncio
 from dousell_cache import MISSING, AsyncCache, connect_async
 from dousell_cache.dousell import receipts
 from dousell_cache.dousell.charging import Case, Timing
+from dousell_cache.dousell.ending import _UNDER_WAY
 from dousell_cache.dousell.ledger import Ledger, LedgerRefused, LedgerUnavailable, PostgresLedger, supabase_ledger
 from dousell_cache.dousell.paydunya import Charge, Faults, PayDunya, Provider
 from dousell_cache.dousell.payments import pay_rent, verify_rent
@@ -322,10 +323,31 @@ async def test_a_crash_on_either_side_of_the_charge_is_made_good(
     assert rows(cloud, rent)[0]["fence"] > left["fence"]
 
 
-async def test_a_cancelled_click_leaves_a_payment_that_the_next_one_finds(
+async def test_a_cancelled_click_goes_on_to_its_end(
     cache: AsyncCache, ledger: Ledger, cloud: Cloud, provider: PayDunya, rent: Rent
 ) -> None:
-    """The tenant goes away while the provider works: the lock is free at once, the next click finds the charge."""
+    """The tenant goes away while the provider works: the rent is paid, and the owner's dashboard shows it."""
+    charged, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        charged.set()
+        await go_on.wait()
+
+    await cache.get_or_set("dashboard:mine", lambda: "unpaid", ttl=60, tags=[f"owner:{owner_of(cloud, rent)}"])
+    click = asyncio.create_task(pay_rent(cache, ledger, Watched(provider, after=work), rent))
+    await charged.wait()
+    click.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await click
+    assert (rows(cloud, rent)[0]["status"], await cache.get("dashboard:mine")) == ("paid", MISSING)
+    assert is_paid_once(cloud, rent, provider)
+
+
+async def test_a_loop_that_ends_leaves_a_payment_that_the_next_click_finds(
+    cache: AsyncCache, ledger: Ledger, cloud: Cloud, provider: PayDunya, rent: Rent
+) -> None:
+    """A loop that ends breaks off what is under way: the lock is free at once, the next click finds the charge."""
     charged = asyncio.Event()
 
     async def stay() -> None:
@@ -334,7 +356,8 @@ async def test_a_cancelled_click_leaves_a_payment_that_the_next_one_finds(
 
     click = asyncio.create_task(pay_rent(cache, ledger, Watched(provider, after=stay), rent))
     await charged.wait()
-    click.cancel()
+    for change in _UNDER_WAY:
+        change.cancel()
     with pytest.raises(asyncio.CancelledError):
         await click
     watched = Watched(provider)

@@ -392,6 +392,24 @@ async def test_what_is_not_published_has_no_slots(
     assert await visit_slots(cache, ledger, 0, MONDAY) == []
 
 
+async def test_a_cancelled_visitor_leaves_nothing_outdated(cache: AsyncCache, ledger: Ledger, visit: Visit) -> None:
+    """Cancelled while the ledger answers, a booking goes on to its end, and its day's slots are withdrawn."""
+    booked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer() -> None:
+        booked.set()
+        await go_on.wait()
+
+    assert len(await visit_slots(cache, ledger, visit.property_id, MONDAY)) == 16
+    click = asyncio.create_task(book_visit(cache, Broken(ledger, "book_visit", after=answer), visit))
+    await booked.wait()
+    click.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await click
+    assert len(await visit_slots(cache, ledger, visit.property_id, MONDAY)) == 15
+
+
 async def test_the_owners_pages_are_withdrawn(cache: AsyncCache, ledger: Ledger, cloud: Cloud, visit: Visit) -> None:
     """The owner's dashboard, which shows coming visits, is loaded anew after a booking."""
     (home,) = run(cloud, "select owner_id from properties where id = %s", visit.property_id)

@@ -197,6 +197,20 @@ async def test_it_flushes_by_itself(valkey_url: str, namespace: str, wait_until:
         await opened.close()
 
 
+async def test_one_flush_behind_at_a_time(valkey_url: str, namespace: str) -> None:
+    """While one is under way no other begins, so that closing waits for all there are."""
+    async with await connect_async(valkey_url, namespace=namespace, ttl=60, patience=5, figures=True) as cache:
+        cache._flush_behind()
+        first = cache._flushing
+        cache._flush_behind()
+        assert cache._flushing is first
+        assert first
+        await first
+        cache._flush_behind()
+        assert cache._flushing is not first
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "dousell-cache figures"]
+
+
 async def test_a_serverless_function_says_when(cloud: Cloud, namespace: str) -> None:
     """On Vercel nothing is sent behind an answer that is out, when the function may be frozen; flush() sends it."""
     place = rest(cloud.upstash_url, cloud.upstash_token, emulated="Upstash")

@@ -4,7 +4,8 @@ import asyncio
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -221,7 +222,8 @@ async def test_a_second_run_on_a_site_finds_the_pages_there() -> None:
 class Failing:
     """An origin that after some reads refuses to show one page."""
 
-    def __init__(self, site: Site, refused: int, after: int) -> None:
+    def __init__(self, site: Site, refused: int, after: int, error: BaseException | None = None) -> None:
+        self._error = error or ConnectionError("the origin hung up")
         self._origin = site.origin
         self._refused = refused
         self._well = after
@@ -234,7 +236,7 @@ class Failing:
         """Return a page, or fail."""
         self._well -= 1
         if property_id == self._refused and self._well < 0:
-            raise ConnectionError("the origin hung up")
+            raise self._error
         return await self._origin.property(property_id)
 
 
@@ -247,19 +249,43 @@ async def test_failed_reads_are_errors_and_counted() -> None:
     asked = zipf_ranks(PLAN.keys, 200, skew=PLAN.skew, seed=PLAN.seed)
     assert run.reads.counts["error"] == (asked == 0).sum()
     assert sum(run.reads.counts.values()) == 200
-    assert f"{run.reads.counts['error']} failed, the first with ConnectionError: the origin hung up" in run.reading
+    failed = f"{run.reads.counts['error']} of 200 reads failed, the first with ConnectionError: the origin hung up."
+    assert failed in run.reading.splitlines()
     assert run.samples.query("outcome == 'error'").shape[0] == run.reads.counts["error"]
     assert len(run.answered_ms) == 200 - run.reads.counts["error"]
     assert {verdict.word for verdict in run.verdicts} <= {"inconclusive", "fail"}
 
 
-async def test_an_origin_that_fails_alone_is_nothing_to_compare_with() -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConnectionError("it hung up"), "ConnectionError: it hung up"),
+        (asyncio.CancelledError(), "CancelledError: it was cancelled from within"),
+    ],
+)
+async def test_an_origin_that_fails_alone_is_nothing_to_compare_with(error: BaseException, told: str) -> None:
     """When reads of the origin alone fail, there is no speedup of anything: one sentence, no figures."""
     async with open_site("vercel") as site:
         refused = (await site.origin.property_ids(1))[0]
-        failing = dataclasses.replace(site, origin=cast("Origin", Failing(site, refused, after=0)))
-        with pytest.raises(MeasurementFailed, match="4 of 40 reads of the origin failed, ConnectionError: the origin"):
+        failing = dataclasses.replace(site, origin=cast("Origin", Failing(site, refused, after=0, error=error)))
+        with pytest.raises(MeasurementFailed, match=f"4 of 40 reads of the origin failed, the first with {told}"):
             await measure_cache_aside(failing, PLAN)
+
+
+async def test_a_run_without_an_answer_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When every read was cancelled from within there are no figures, and the one sentence says so."""
+
+    @contextmanager
+    def broken(*_: object) -> Iterator[Callable[[int], Any]]:
+        async def read(_index: int) -> str:
+            raise asyncio.CancelledError
+
+        yield read
+
+    monkeypatch.setattr(cache_aside, "page_reader", broken)
+    async with open_site("vercel") as site:
+        with pytest.raises(MeasurementFailed, match="200 of 200 reads failed, the first with CancelledError: it was"):
+            await measure_cache_aside(site, PLAN)
 
 
 async def test_workers_read_the_same_cache(near: pytest.MonkeyPatch) -> None:

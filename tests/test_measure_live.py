@@ -155,7 +155,7 @@ def test_a_plan_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence
         LivePlan(**changes)
 
 
-async def failing(site: Site, times: int) -> Live:
+async def failing(site: Site, times: int, error: BaseException | None = None) -> Live:
     """Measure a site against itself while the origin fails so many times."""
     left = times
     real = site.origin.property
@@ -164,7 +164,7 @@ async def failing(site: Site, times: int) -> Live:
         nonlocal left
         if left:
             left -= 1
-            raise OSError("the origin is out")
+            raise error or OSError("the origin is out")
         return await real(page)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -179,11 +179,18 @@ async def test_reads_that_failed_leave_it_open() -> None:
     assert {(one.word, one.note) for one in found.comparison.figures} == {("cannot say", "reads failed")}
 
 
-async def test_a_block_without_an_answer_is_no_measurement() -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("the origin is out"), "OSError: the origin is out"),
+        (asyncio.CancelledError(), "CancelledError: it was cancelled from within"),
+    ],
+)
+async def test_a_block_without_an_answer_is_no_measurement(error: BaseException, told: str) -> None:
     """When every read of a block failed there is nothing to compare, and the first failure is named."""
     async with open_site("local") as site:
-        with pytest.raises(MeasurementFailed, match="every read of local failed, OSError: the origin is out"):
-            await failing(site, 10**9)
+        with pytest.raises(MeasurementFailed, match=f"reads of local failed, the first with {told}"):
+            await failing(site, 10**9, error)
 
 
 async def test_more_pages_than_there_are_is_refused() -> None:

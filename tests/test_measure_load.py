@@ -1,6 +1,7 @@
 """Open-loop load: nothing is lost, nothing waits for its predecessor, and waits are counted from the intended start."""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 
@@ -32,7 +33,33 @@ async def test_every_scheduled_request_is_counted() -> None:
     for times in (result.response_ms, result.service_ms, result.lag_ms):
         assert len(times) == 300
         assert np.all((times >= 0) & (times < 60_000))
-    assert result.errors == [f"ConnectionError: request {index}" for index in range(0, 50, 10)]
+    cancelled = "CancelledError: it was cancelled from within"
+    assert (
+        result.errors
+        == [error for index in (0, 10, 20) for error in (f"ConnectionError: request {index}", cancelled)][:5]
+    )
+    assert result.failure("reads") == "60 of 300 reads failed, the first with ConnectionError: request 0"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (asyncio.CancelledError(), ", the first with CancelledError: it was cancelled from within"),
+        (TimeoutError("too slow"), ", the first with TimeoutError: too slow"),
+        (None, ""),
+    ],
+)
+async def test_what_failed_is_told_in_one_sentence(error: BaseException | None, told: str) -> None:
+    """Whatever a request ended with, a cancellation from within too, there is a sentence; without failures none."""
+
+    async def operation(_index: int) -> str:
+        if error:
+            raise error
+        return "hit"
+
+    result = await run_open_loop(Schedule.constant(1_000, requests=3), operation)
+    assert result.failure() == (f"3 of 3 requests failed{told}" if error else "")
+    assert dataclasses.replace(result, errors=[]).failure() == ("3 of 3 requests failed" if error else "")
 
 
 async def test_response_is_lag_and_service() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dousell_cache.dousell.pages import Pages
 from dousell_cache.dousell.site import open_site
 from dousell_cache.errors import ConfigurationError, MeasurementFailed
 from dousell_cache.local.process import free_ports
@@ -42,6 +43,23 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         hurry(patch)
         yield
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("error", [TimeoutError("too slow"), asyncio.CancelledError()])
+async def test_an_origin_that_fails_alone_is_nothing_to_compare_with(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Whatever reads of the origin alone ended with, one sentence says so, and nothing is measured beside it."""
+
+    async def read(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Pages, "read", read)
+    with pytest.raises(
+        MeasurementFailed, match=f"40 of 40 reads of the origin failed, the first with {type(error).__name__}"
+    ):
+        await measure_side_by_side("local", PLAN)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,17 @@
 """A load through a cache that is killed, paused and slowed, on real servers without latency added."""
 
 import asyncio
+from typing import cast
 
+import numpy as np
 import pytest
 
-from dousell_cache.dousell.site import open_site
+from dousell_cache.dousell.site import Site, open_site
 from dousell_cache.local import Cloud
-from dousell_cache.measure.phases import PHASES
+from dousell_cache.measure.load_result import LoadResult
+from dousell_cache.measure.phases import PHASES, Moved
 from dousell_cache.measure.survival import Survival, SurvivalPlan, measure_survival
+from dousell_cache.reporting.survival_figures import failures_over_time, phase_table
 
 PLAN = SurvivalPlan(seconds=0.6, rate=60, keys=4, seed=2)
 
@@ -36,6 +40,31 @@ def test_a_killed_cache_is_passed_by(run: Survival) -> None:
     assert killed.outcomes["bypass"] > 0
     assert run.openings
     assert len(run.costs["ill, breaker open"])
+
+
+def by_hand(due: list[float], response_ms: list[float], costs: list[float], moves: list[Moved]) -> Survival:
+    """Return a run in which this became of the reads; of the site nothing is asked."""
+    times, response = np.array(due), np.array(response_ms)
+    load = LoadResult(response, response, np.zeros(len(due)), ["bypass"] * len(due), [], times)
+    return Survival(cast("Site", None), PLAN, "", 0.0, load, np.array(costs), moves, 0.1)
+
+
+def test_a_read_that_trouble_meets_under_way_is_no_healthy_one() -> None:
+    """What it waited for the cache is a dead cache's cost, though it was due while all was well."""
+    run = by_hand([0.1, 0.55, 0.7], [5, 200, 150], [0.5, 100.0, 101.0], [])
+    assert {name: list(costs) for name, costs in run.costs.items()} == {
+        "well": [0.5],
+        "ill, breaker closed": [100.0, 101.0],
+        "ill, breaker open": [],
+    }
+
+
+def test_a_phase_without_reads_claims_nothing() -> None:
+    """Neither a time of nought nor that none failed; and a run without any has a picture."""
+    rows = phase_table(by_hand([0.1], [5], [0.5], []).rows).rows
+    assert rows[0][3:] == ("✓ none", "5.00 ms", "5.00 ms", "5.00 ms")
+    assert rows[1][1:] == ("0", "–", "–", "–", "–", "–")
+    assert failures_over_time(by_hand([], [], [], [])).png
 
 
 def test_the_result_says_what_was_imitated(run: Survival) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dousell_cache.measure.withdrawals import Change, Seen, seconds_stale, seconds_until_correct, stale
+from dousell_cache.measure.withdrawals import Change, Seen, promised, seconds_stale, seconds_until_correct, stale
 
 CHANGES = [Change(0, 1, made=1.0, told=1.5), Change(0, 2, made=3.0, told=3.1), Change(1, 1, made=2.0, told=2.1)]
 
@@ -25,6 +25,18 @@ CHANGES = [Change(0, 1, made=1.0, told=1.5), Change(0, 2, made=3.0, told=3.1), C
 def test_a_read_is_stale_after_the_withdrawal_only(read: Seen, is_stale: bool) -> None:
     """A read is stale that began when a newer version had been told of its own row, and showed an older one."""
     assert stale([read], CHANGES).tolist() == [is_stale]
+
+
+def test_only_what_was_promised_something_can_be_stale() -> None:
+    """Reads before the first withdrawal of their row, and of rows that never changed, are no trials."""
+    reads = [
+        Seen(0, 0, 1.4, 9.0),
+        Seen(0, 1, 1.5, 1.6),
+        Seen(0, 2, 3.2, 3.3),
+        Seen(1, 0, 2.0, 2.2),
+        Seen(2, 0, 9.0, 9.1),
+    ]
+    assert promised(reads, CHANGES).tolist() == [0, 1, 2, 0, 0]
 
 
 def test_an_undelivered_withdrawal_promises_nothing() -> None:

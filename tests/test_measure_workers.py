@@ -2,9 +2,14 @@
 
 import asyncio
 import logging
+import multiprocessing
+import tempfile
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +17,11 @@ import pytest
 
 from dousell_cache.errors import ConfigurationError, MeasurementFailed
 from dousell_cache.measure import LoadResult, Schedule, Uniform, crew, run_in_workers, workers
+from dousell_cache.measure.crew import Crew
 from dousell_cache.measure.progress import Progress
 from dousell_cache.measure.workers import Clocks, merged
 
-from .loads import closed, deadly, late, telling
+from .loads import closed, deadly, late, marked, telling
 
 SCHEDULE = Schedule.poisson(400, seed=1, requests=201)
 QUANTILES = [50, 95, 99, 99.9]
@@ -25,6 +31,13 @@ QUANTILES = [50, 95, 99, 99.9]
 def threads() -> Iterator[Executor]:
     """Two workers that are there at once."""
     with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+@pytest.fixture
+def processes() -> Iterator[Executor]:
+    """Two processes of the caller's."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
         yield executor
 
 
@@ -133,6 +146,7 @@ async def test_a_worker_that_dies_ends_the_run() -> None:
 async def test_a_cluster_s_worker_that_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a cluster loses a worker, the run fails in one sentence, instead of waiting for that one's part."""
     monkeypatch.setattr(crew, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "_STOP_SECONDS", 0.1)  # the one that is gone would be waited for
     with local_cluster() as address, pytest.raises(MeasurementFailed, match="nothing of this run counts"):
         await run_in_workers(SCHEDULE, deadly, workers=2, scheduler=address, lead=0.2)
 
@@ -150,13 +164,63 @@ async def test_too_few_workers_are_refused(monkeypatch: pytest.MonkeyPatch, thre
         await run_in_workers(SCHEDULE, telling, workers=3, executor=threads)
 
 
-async def test_a_cancelled_run_leaves_no_worker(threads: Executor) -> None:
-    """A run that is cancelled ends; what was not begun is not made."""
+async def test_what_was_not_begun_is_not_made(threads: Executor) -> None:
+    """A run that is cancelled before its workers answered ends, and its executor is as it was."""
     run = asyncio.create_task(run_in_workers(Schedule.constant(10, requests=3), telling, workers=2, executor=threads))
     await asyncio.sleep(0)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
+    assert threads.submit(int, "7").result() == 7
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder."""
+    return [path.name for path in folder.iterdir()]
+
+
+LONG = Schedule.constant(100, requests=3_000)  # nobody waits for its end: it only has not come yet
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes", "cluster"])
+async def test_a_cancelled_run_leaves_no_part(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is cancelled while its parts are made returns when they have ended, whoever makes them."""
+    monkeypatch.setattr(crew, "_STOP_SECONDS", 60.0)  # on a laden machine
+    options = {"scheduler" if kind == "cluster" else "executor": request.getfixturevalue(kind)}
+    run = asyncio.create_task(run_in_workers(LONG, partial(marked, tmp_path), workers=2, **options))
+    while len(names(tmp_path)) < 2:
+        assert not run.done()
+        await asyncio.sleep(0.01)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert names(tmp_path) == []
+
+
+async def test_a_run_that_failed_leaves_no_part(threads: Executor, tmp_path: Path) -> None:
+    """When one worker fails, the others stop as well: nothing of such a run counts."""
+    with pytest.raises(MeasurementFailed, match="ConnectionRefusedError: nobody listens"):
+        await run_in_workers(LONG, partial(marked, tmp_path, fail=True), workers=2, executor=threads)
+    assert names(tmp_path) == ["first"]
+
+
+async def test_a_flag_stays_up_while_somebody_has_not_seen_it(
+    threads: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that does not look in time finds the flag later; once all have ended there is none."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(crew, "_STOP_SECONDS", 0.01)
+    held, one = threading.Event(), Crew([threads])
+    call = asyncio.create_task(one.done(threads, held.wait))
+    await asyncio.sleep(0)
+    await one.stop()
+    assert names(tmp_path) == [one.flag.name]
+    held.set()
+    assert await call
+    await one.stop()
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(

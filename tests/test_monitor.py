@@ -21,8 +21,8 @@ from dousell_cache.keys import Names
 from dousell_cache.measure.stats import Interval
 from dousell_cache.monitor import figures
 from dousell_cache.monitor.counts import Field, accumulated
-from dousell_cache.monitor.exporter import exposed, registry_of
-from dousell_cache.monitor.figures import Alert, ApplicationFigures, Sample
+from dousell_cache.monitor.exporter import MonitorCollector, exposed, registry_of
+from dousell_cache.monitor.figures import Alert, ApplicationFigures, KeyFigure, NodeFigures, Sample, ServerFigures
 from dousell_cache.monitor.metrics import METRICS
 from dousell_cache.monitor.monitor import Monitor, Totals
 from dousell_cache.monitor.view import verdicts, view
@@ -172,6 +172,31 @@ def test_what_was_flushed_between_two_rare_looks_is_not_missed(free_valkey: "Fre
     assert sample.application == (), "it was before the window"
 
 
+def test_a_clock_that_was_set_back_is_a_beginning(valkey_url: str) -> None:
+    """No seconds lie between a look and a later one, so nothing is told of them, and the next look compares again."""
+    with looking(from_url(valkey_url)) as monitor:
+        monitor.look()
+        memory = monitor.memory
+    assert memory
+    later = msgspec.structs.replace(memory.last, at=memory.last.at + 3600)
+    with looking(from_url(valkey_url)) as monitor:
+        monitor.resume(msgspec.structs.replace(memory, first=later, middle=later, last=later))
+        anew, again = monitor.look(), monitor.look()
+    assert (anew.delta, anew.reconciliation) == (None, None)
+    assert again.delta
+    assert again.reconciliation
+    assert min(again.delta.seconds, again.reconciliation.seconds) > 0
+
+
+def test_hot_keys_are_told_by_their_uses() -> None:
+    """A big key by its bytes, a hot one by the server's counter of uses."""
+    key = KeyFigure("detail:7", 2048, 143)
+    server = ServerFigures(nodes=(NodeFigures(),), big=(key,), hot=(key,), sampled=500)
+    told = shown(Sample(at="2026-11-28T10:00:00+00:00", environment="local", cache="", server=server))
+    assert "big keys of 500 looked at: detail:7 2 KiB" in told
+    assert "hot keys of 500 looked at: detail:7 143 by LFU" in told
+
+
 def test_a_memory_of_a_week_ago_is_none(valkey_url: str) -> None:
     """When the figures since then are gone the comparison begins anew."""
     with looking(from_url(valkey_url)) as monitor:
@@ -258,7 +283,7 @@ def test_prometheus_reads_it(kind: str, request: pytest.FixtureRequest, namespac
     environment = environment_of(kind, request)
     busy(environment, namespace)
     with looking(environment, namespace=namespace) as monitor:
-        registry = registry_of([monitor])
+        registry = registry_of(MonitorCollector([monitor]))
         page = generate_latest(registry).decode()
         strict = list(parse_openmetrics(generate_openmetrics(registry).decode()))  # type: ignore[no-untyped-call]
     parsed = list(text_string_to_metric_families(page))
@@ -326,7 +351,7 @@ def test_two_environments_on_one_server_are_counted_once(valkey_url: str, namesp
     place = from_url(valkey_url)
     other = Environment("dedicated", "tcp", place.url, source="test")
     with looking(place, namespace=namespace) as one, looking(other, namespace=namespace) as two:
-        page = generate_latest(registry_of([one, two])).decode()
+        page = generate_latest(registry_of(MonitorCollector([one, two]))).decode()
     lines = [line.rpartition(" ")[0] for line in page.splitlines() if not line.startswith("#")]
     assert len(lines) == len(set(lines))
     reads = next(f for f in text_string_to_metric_families(page) if f.name == "dousell_cache_reads")
@@ -336,7 +361,7 @@ def test_two_environments_on_one_server_are_counted_once(valkey_url: str, namesp
 def test_scrapes_share_a_look(free_valkey: "FreeValkey") -> None:
     """Two Prometheus servers that ask at once cost the server one look."""
     with looking(from_url(free_valkey.url)) as monitor:
-        registry = registry_of([monitor])
+        registry = registry_of(MonitorCollector([monitor]))
         for _ in range(5):
             generate_latest(registry)
         sample = monitor.look()

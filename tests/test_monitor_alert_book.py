@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -43,8 +42,9 @@ class Sent:
         self.endings = list(endings)
         self.notices: list[Notice] = []
 
-    def __call__(self, notice: Notice) -> Delivery:
+    def __call__(self, notice: Notice, patience: float) -> Delivery:
         """Note a notice."""
+        assert patience > 0
         self.notices.append(notice)
         return self.endings.pop(0) if self.endings else TAKEN
 
@@ -89,6 +89,34 @@ def test_a_look_that_comes_late_changes_nothing(book: Path) -> None:
     told = take(look(4), InFile(book), RULES)
     assert (told.firing, told.notices) == (True, [])
     assert read(book) == before
+
+
+def test_a_clock_that_was_ahead_silences_nothing(book: Path) -> None:
+    """Set right, it begins anew: what fires is said again at once, what is new too, and what is over is resolved."""
+    ahead = 60 * 24
+    take(look(ahead, hit_rate=LOW, opened=2), InFile(book), RULES)
+    told = take(look(0, hit_rate=LOW, memory=0.95), InFile(book), RULES)
+    assert [(notice.rule, notice.kind) for notice in told.notices] == [
+        ("hit_rate", "reminder"),
+        ("memory", "fired"),
+        ("breaker", "resolved"),
+    ]
+    assert told.complaint == (
+        f"the last look, of {at(ahead)}, was later than this one: a clock was ahead, and what fires is said again"
+    )
+    assert all(alert.since == at(0) for alert in told.alerts)
+    assert [notice.rule for notice in take(look(1, memory=0.95), InFile(book), RULES).notices] == ["hit_rate"]
+    assert str(read(book)).count(at(ahead)) == 0
+
+
+def test_a_clock_that_was_ahead_keeps_nobody_from_the_webhook(book: Path) -> None:
+    """When the receiver asked to be left alone for two minutes of another day, those are over."""
+    sent = Sent(Delivery(delivered=False, reason="hooks.example answered 429", after=120))
+    take(look(60 * 24, hit_rate=LOW), InFile(book), RULES, send=sent)
+    told = take(look(0, hit_rate=LOW), InFile(book), RULES, send=sent)
+    assert [notice.kind for notice in sent.notices] == ["fired", "fired", "reminder"]
+    assert "a clock was ahead" in told.complaint
+    assert read(book).owed == ()
 
 
 def test_a_notice_is_owed_until_it_is_taken(book: Path) -> None:
@@ -136,12 +164,35 @@ def test_what_is_owed_is_bounded(book: Path) -> None:
     assert [notice.kind for notice in read(book).owed] == ["resolved"]
 
 
+def test_delivery_ends_after_a_minute(book: Path) -> None:
+    """However slow the receiver is and however much is owed: the rest waits for the next look, nobody for the book."""
+    seconds = [0.0]
+    left = []
+
+    def slow(_notice: Notice, patience: float) -> Delivery:
+        left.append(patience)
+        seconds[0] += 25
+        return TAKEN
+
+    sample = look(0, hit_rate=LOW, memory=0.95, opened=1, evicted=3)
+    told = take(sample, InFile(book), RULES, send=slow, seconds=lambda: seconds[0])
+    assert left == [60, 35, 10]
+    assert told.complaint == "notices not delivered yet, to be tried again next time: 1 (60 s are over)"
+    assert len(read(book).owed) == 1
+
+
+def test_a_book_that_others_hold_is_not_waited_for_for_ever(book: Path) -> None:
+    """A job that hangs costs the others their wait, and a sentence."""
+    with InFile(book).opened(), pytest.raises(BookNotKept, match=r"alerts.json has been in use by another job for 0 s"):
+        take(look(0), InFile(book, patience=0), RULES)
+
+
 def test_a_crash_between_sending_and_noting_sends_it_again(book: Path) -> None:
     """At least once: the second has the first one's id, by which a receiver can tell."""
     sent = Sent()
 
-    def dies(notice: Notice) -> Delivery:
-        sent(notice)
+    def dies(notice: Notice, patience: float) -> Delivery:
+        sent(notice, patience)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -154,8 +205,12 @@ def test_a_crash_between_sending_and_noting_sends_it_again(book: Path) -> None:
 def test_a_real_webhook_hears_of_an_outage_once(book: Path) -> None:
     """Over HTTP, through an outage of the receiver: fired and resolved arrive, in this order, each taken once."""
     with receiving([(503, {})]) as receiver:
-        deliver: Callable[[Notice], Delivery] = partial(send, Webhook(receiver.url, "s"), patience=0)
-        told = [take(sample, InFile(book), RULES, send=deliver) for sample in (blind(0), blind(1), look(2), look(3))]
+        to = Webhook(receiver.url, "s")
+
+        def once(notice: Notice, _patience: float) -> Delivery:
+            return send(to, notice, 0)
+
+        told = [take(sample, InFile(book), RULES, send=once) for sample in (blind(0), blind(1), look(2), look(3))]
     assert [bool(one.complaint) for one in told] == [True, False, False, False]
     kinds = [json.loads(request.body)["notice"]["kind"] for request in receiver.received]
     assert kinds == ["fired", "fired", "resolved"]

@@ -162,6 +162,15 @@ def test_nobody_there_is_tried_again() -> None:
     assert len(waits.seconds) == 3
 
 
+def test_attempts_count_against_the_patience() -> None:
+    """A receiver that takes long to fail is not tried four times all the same."""
+    moments = iter([0.0, 0.0, 59.5])
+    with receiving([(500, {})] * 9) as receiver:
+        done = send(Webhook(receiver.url), NOTICE, patience=60, wait=Waits(), clock=lambda: next(moments))
+    assert not done.delivered
+    assert len(receiver.received) == 2
+
+
 def test_without_patience_it_is_tried_once() -> None:
     """A live view does not stand still for a webhook."""
     with receiving([(500, {})]) as receiver:

@@ -86,6 +86,24 @@ def test_the_limits_are_the_same() -> None:
     assert "[10m]" in expr["DousellCacheEvictions"]
 
 
+@pytest.mark.parametrize("name", ["DousellCacheBreaker", "DousellCacheLockRefusals", "DousellCacheLostLocks"])
+def test_the_first_time_fires(name: str) -> None:
+    """A counter that appears with its first event has no increase in Prometheus: new and above nought, it fires too."""
+    (expr,) = (rule["expr"] for rule in rule_table() if rule["alert"] == name)
+    counted = expr.removeprefix("increase(").partition("[")[0]
+    new = f"({counted} unless max_over_time({counted}[1d] offset 1h)) > 0"
+    assert expr == f"increase({counted}[1h]) > 0 or {new}"
+
+
+def test_a_family_without_hits_has_a_line() -> None:
+    """Its hits are a series that is not there: a share is of nought then, and not of nothing."""
+    panels = {panel.title: panel for panel in PANELS}
+    for title in ("Hit rate by family", "Coalesced, stale, bypass"):
+        for query in panels[title].queries.values():
+            outcome, _, reads = query.partition(" / ")
+            assert outcome.endswith(f" or 0 * {reads})")
+
+
 def test_the_dashboard_is_one_that_grafana_lays_out() -> None:
     """Panels have ids of their own and lie side by side, each query its letter; what the issue asks for is there."""
     board = dashboard()

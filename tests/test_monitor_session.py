@@ -1,18 +1,26 @@
 """Watching a cache for a while: to the end, stopped half-way, and with visitors of other processes only."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from dousell_cache.dousell.site import open_site
 from dousell_cache.local import Cloud
+from dousell_cache.monitor import session
 from dousell_cache.monitor.figures import Sample
 from dousell_cache.monitor.session import Watched, WatchPlan, watch_cache
+
+if TYPE_CHECKING:
+    from .conftest import FreeValkey
 
 PLAN = WatchPlan(seconds=0.8, every=0.4, traffic=60)
 
 
-async def watched(plan: WatchPlan, *, stop_after: int | None = None) -> tuple[Watched, list[Sample], set[str]]:
+async def watched(
+    plan: WatchPlan, *, stop_after: int | None = None, environment: str = "local"
+) -> tuple[Watched, list[Sample], set[str]]:
     """Watch, interrupted after so many looks; return what came of it, what was shown, and the tasks left."""
     shown: list[Sample] = []
 
@@ -21,7 +29,7 @@ async def watched(plan: WatchPlan, *, stop_after: int | None = None) -> tuple[Wa
         if len(shown) == stop_after:
             watching.cancel()
 
-    async with open_site("local") as site:
+    async with open_site(environment) as site:
         before = asyncio.all_tasks()
         watching = asyncio.create_task(watch_cache(site, plan, show))
         seen = await watching
@@ -35,6 +43,28 @@ def test_it_ends_by_itself(cloud: Cloud) -> None:  # noqa: ARG001 - joined, so t
     assert (seen.samples, len(shown), seen.stopped, left) == (shown, PLAN.looks, False, set())
     assert row is not None
     assert row.reads == sum(seen.result.outcomes.values()) > 0
+
+
+def test_it_goes_by_the_alerts(cloud: Cloud, free_valkey: "FreeValkey", monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - likewise
+    """That there was none is only said where the rules were asked: of a full memory there is one."""
+    with redis.Redis(port=free_valkey.port) as client:
+        client.config_set("maxmemory", round(client.info("memory")["used_memory"] / 0.93))
+    monkeypatch.setenv("REDIS_URL", free_valkey.url)
+    plan = WatchPlan(seconds=0.2, every=0.2, traffic=0)
+    seen, _, _ = asyncio.run(watched(plan, environment="dedicated"))
+    assert "Alerts: memory." in seen.reading
+
+
+def test_visitors_that_cannot_come_are_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - likewise
+    """A failure of what was to read is the watch's own, and no cold cache."""
+
+    def broken(*_: object, **__: object) -> None:
+        message = "no such city"
+        raise LookupError(message)
+
+    monkeypatch.setattr(session, "Pages", broken)
+    with pytest.raises(LookupError, match="no such city"):
+        asyncio.run(watched(PLAN))
 
 
 def test_stopped_it_keeps_what_it_saw(cloud: Cloud) -> None:  # noqa: ARG001 - likewise

@@ -185,6 +185,23 @@ def test_a_slow_origin_keeps_no_reader_waiting(valkey_url: str, namespace: str) 
             may_end.set()
 
 
+def test_what_is_cut_short_is_not_judged(valkey_url: str, namespace: str) -> None:
+    """Left before a writer's time is over, a difference counts as nothing: its invalidation may be on its way."""
+    origin = Origin("new")
+    loaded = threading.Event()
+
+    def load(key: str) -> Any:
+        loaded.set()
+        return origin.load(key)
+
+    with connect(valkey_url, namespace=namespace, ttl=60, patience=5) as cache:
+        cache.set("detail:7", "old")
+        with StalenessProbe(cache, {"detail": load}, **ALWAYS | {"settle": 60}) as probe:
+            cache.get("detail:7")
+            assert loaded.wait(20)
+    assert (origin.loads, sum(probe.compared.values())) == (1, 0)
+
+
 def test_so_many_a_second_and_no_more(valkey_url: str, namespace: str) -> None:
     """However many hits there are, a probe takes one until its pause is over; and only the fraction that is drawn."""
     with connect(valkey_url, namespace=namespace, ttl=60, patience=5) as cache:

@@ -78,7 +78,7 @@ SHOWN = {
     "05_survive_failures": ("reads were answered", "What became of the reads of each phase", "added to one read"),
     "06_monitor_cache": ("What processes flushed", "3 looks in", "Hit rate: lowest", "P95 response time: highest"),
     "07_measure_invalidation": (
-        "reads were stale",
+        "of their row were stale",
         "Time from a change to its first correct answer",
         "stale for up to",
     ),

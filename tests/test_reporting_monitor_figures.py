@@ -11,7 +11,7 @@ from matplotlib import image
 
 from dousell_cache.measure.stats import Interval
 from dousell_cache.monitor.figures import Alert, Sample
-from dousell_cache.reporting.figures import Picture
+from dousell_cache.reporting.figures import COLOURS, Picture
 from dousell_cache.reporting.monitor_figures import (
     alerts_over_time,
     evictions_over_time,
@@ -116,6 +116,37 @@ def test_an_alert_that_fires_twice_is_two_bars() -> None:
         firing(look(25), "memory", 20),
     ]
     assert alerts_over_time(series).caption == "Alerts: memory 2×, 15 min in all."
+
+
+def test_a_short_alert_is_to_be_seen() -> None:
+    """One that fired at a single look has a bar, and no length of nought."""
+    one = [look(0), firing(look(1), "memory", 1), firing(look(2), "memory", 1, on=False)]
+    assert alerts_over_time(one).caption == "Alerts: memory 1×, less than a minute in all."
+    ending = [look(0), look(1), firing(look(2), "memory", 1, on=False)]
+    assert alerts_over_time(ending).caption == "Alerts: none fired."
+    assert coloured(alerts_over_time(one), COLOURS["miss"])
+
+
+def coloured(picture: Picture, colour: str) -> bool:
+    """Tell whether a colour is in a picture."""
+    wanted = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    return bool(np.any(np.all(np.abs(pixels(picture)[..., :3] - wanted) < 0.01, axis=-1)))
+
+
+def test_a_lone_figure_is_to_be_seen() -> None:
+    """Between two looks that saw nothing, and where there is no other, a figure is a point."""
+    for series in ([look(0)], [blind(0), look(1), blind(2), blind(3)]):
+        assert coloured(hit_rate_over_time(series), COLOURS["hit"])
+
+
+def test_evictions_stand_before_the_look_that_counted_them() -> None:
+    """They happened since the look before: a series that ends with them shows them."""
+    assert not np.array_equal(
+        pixels(evictions_over_time([look(0), look(1), look(2, evicted=0)])),
+        pixels(evictions_over_time([look(0), look(1), look(2, evicted=1)])),
+    )
+    silent = [look(0, evicted=None), look(1, evicted=None)]
+    assert evictions_over_time(silent).caption == "Evictions: unknown."
 
 
 def test_one_look_is_enough() -> None:

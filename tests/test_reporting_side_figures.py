@@ -46,7 +46,12 @@ def side(name: str, hit_ms: float, knee: float) -> Side:
     """An environment whose hits take so long, up to so many a second."""
     cache = AsyncCache(AsyncNowhere(), Located(Environment(name, "none")))  # type: ignore[arg-type] # any name will do
     site = Site(
-        cache, cast("Origin", None), cast("Ledger", None), None, "none", ("Upstash (2 ms)",) if name == "local" else ()
+        cache,
+        cast("Origin", None),
+        cast("Ledger", None),
+        None,
+        "none",
+        ("Supabase (300 ms)",) if name == "local" else (),
     )
     usages = [Usage(requests=COUNT // 2, sent=300, executed={"get": 400}, origin_calls=5)] * 2
     steps = [_step(rate, hit_ms * (1 if rate <= knee else 9)) for rate in (100.0, 200.0, 400.0)]
@@ -82,7 +87,7 @@ def test_a_picture_is_a_picture(run: SideBySide, draw: Callable[[SideBySide], Pi
 @pytest.mark.parametrize(
     ("draw", "said"),
     [
-        (latency_curves, "local (emulated) 1.50 ms, vercel 6.00 ms, origin alone 310 ms"),
+        (latency_curves, "local (emulated) 1.50 ms, vercel 6.00 ms, origin alone (emulated) 310 ms"),
         (latency_quantiles, "P50: local (emulated) 1.50 ms (1.50 to 1.50 ms), vercel 6.00 ms (6.00 to 6.00 ms)"),
         (hit_rates, "Hit rate: local (emulated) 95.0 %"),
         (speedups, "Speedup: local (emulated) 18.9×"),
@@ -95,8 +100,8 @@ def test_the_numbers_are_said(run: SideBySide, draw: Callable[[SideBySide], Pict
 
 
 def test_environments_are_told_apart_without_colour() -> None:
-    """No two environments share a dash or a marker."""
-    looks = list(side_figures._LOOKS.values())
+    """No two environments, nor one and the origin, share a dash or a marker."""
+    looks = [*side_figures._LOOKS.values(), side_figures._ORIGIN_LOOK]
     for part in range(3):
         assert len({look[part] for look in looks}) == len(looks)
 
@@ -107,7 +112,7 @@ def test_the_table_has_a_column_for_each_environment(run: SideBySide) -> None:
     assert list(table.headers) == ["figure", "local (emulated)", "vercel"]
     cells = {row[0]: row[1:] for row in table.rows}
     assert cells["P50 response"] == ("1.50 ms (1.50 to 1.50 ms)", "6.00 ms (6.00 to 6.00 ms)")
-    assert [row.emulated for row in run.rows] == [["Upstash (2 ms)"], []]
+    assert [row.emulated for row in run.rows] == [["Supabase (300 ms)"], []]
     assert cells["In doubt"] == ("no", "no")
     assert cells["Distance"][1] == "a round trip takes at least 3.00 ms (20 pings)"
 

@@ -125,13 +125,14 @@ async def test_a_stopped_arm_is_stopped_everywhere(face: Face, other: Cache, cap
     quick = keys(first, "60s", 40 * CLUSTERS)
     for key in quick:
         first.experiment._observe(Read(key, "error", 0.1, 0.1, 3, failure="OSError"))
+    for key in keys(first, "300s", 40 * CLUSTERS):
+        first.experiment._observe(Read(key, "hit", 0.1, 0.0, 1))
     await first.do("sync")
     await second.do("sync")
     assert [party.experiment.ttl(quick[0]) for party in (first, second)] == [300, 300]
-    assert second.experiment.stopped == {"60s": "more than 1.0% of its reads fail"}
-    assert [str(verdict) for verdict in second.experiment.verdicts()] == [
-        "60s was stopped: more than 1.0% of its reads fail"
-    ]
+    reason = "more than 1.0% of its reads fail, and more than of those of 300s"
+    assert second.experiment.stopped == {"60s": reason}
+    assert [str(verdict) for verdict in second.experiment.verdicts()] == [f"60s was stopped: {reason}"]
     assert "arm 60s was stopped" in caplog.text
 
 

@@ -26,7 +26,7 @@ def test_a_file_is_known_by_what_is_in_it(tmp_path: Path) -> None:
         ("m.csv", MONITOR),
     ):
         (tmp_path / name).write_text(text)
-        assert read_trace(tmp_path / name).reads == 1
+        assert read_trace(tmp_path / name, writes="fills").reads == 1
 
 
 def test_what_was_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -34,8 +34,9 @@ def test_what_was_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixt
     path = tmp_path / "m"
     path.write_text(MONITOR)
     with caplog.at_level(logging.WARNING):
-        read_trace(path)
-    assert [record.getMessage() for record in caplog.records] == [f"{path}: {note}" for note in examine(path).notes]
+        read_trace(path, writes="fills")
+    notes = examine(path, writes="fills").notes
+    assert [record.getMessage() for record in caplog.records] == [f"{path}: {note}" for note in notes]
     assert "left out: 1 SET" in caplog.text
 
 
@@ -58,8 +59,10 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, text: str | None, se
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
-    """A folder in which nothing was recorded is refused, and so is a unit that is none."""
+    """A folder in which nothing was recorded is refused, and so are a unit and a kind of writes that are none."""
     with pytest.raises(ValueError, match="there is no recording in"):
         read_trace(tmp_path)
     with pytest.raises(ValueError, match="unit must be 's' or 'ms', not 'minutes'"):
         read_trace(tmp_path, unit="minutes")  # type: ignore[arg-type]  # what a caller may write
+    with pytest.raises(ValueError, match="writes must be 'fills' or 'changes', not 'both'"):
+        read_trace(tmp_path, writes="both")  # type: ignore[arg-type]  # likewise

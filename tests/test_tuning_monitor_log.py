@@ -4,12 +4,12 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from dousell_cache import Cache, connect
+from dousell_cache import Cache, connect, scripts
 from dousell_cache.runner import run_blocking
 from dousell_cache.tuning.formats import examine, read_trace
 
@@ -39,9 +39,9 @@ def monitored(url: str, path: Path) -> Iterator[Cache]:
                 break
 
 
-def events(path: Path) -> list[tuple[str, str]]:
+def events(path: Path, **options: Any) -> list[tuple[str, str]]:
     """Return operations and keys."""
-    trace = examine(path).trace
+    trace = examine(path, **options).trace
     return list(zip(trace.operation_names, trace.keys, strict=True))
 
 
@@ -77,15 +77,15 @@ def test_this_packages_own_commands_are_understood(
 
 
 def test_foreign_commands(tmp_path: Path) -> None:
-    """Reads and deletions of any client count, a SET is a fill, and what else there was is counted by name."""
+    """Reads and deletions of any client count, and what else there was is counted by name."""
     path = tmp_path / "monitor.log"
     path.write_text(
         HEAD
-        + '1339518084.5 [0 10.0.0.1:1] "SET" "a" "1" "EX" "60"\n'
         + '1339518084.6 [1 10.0.0.1:1] "MGET" "b:\\"x\\"" "c\\xc3\\xa9\\n"\n'
         + '1339518084.6 [0 lua] "GET" "a"\n'
         + '1339518084.7 [0 unix:/run/redis.sock] "HGETALL" "h"\n'
         + '1339518085.0 [0 10.0.0.1:1] "unlink" "a"\n'
+        + '1339518085.5 [0 10.0.0.1:1] "GETDEL" "d"\n'
         + '1339518086.0 [0 10.0.0.1:1] "FLUSHALL"\n'
     )
     trace, notes = examine(path)
@@ -94,12 +94,67 @@ def test_foreign_commands(tmp_path: Path) -> None:
         ("read", '1/b:"x"'),
         ("read", "1/cé\n"),
         ("invalidate", "a"),
+        ("read", "d"),
+        ("invalidate", "d"),
         ("invalidate", "a"),
         ("invalidate", '1/b:"x"'),
         ("invalidate", "1/cé\n"),
+        ("invalidate", "d"),
     ]
     assert trace.times.tolist()[:2] == [1339518083.107412, 1339518084.6]
-    assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 SET, 1 HGETALL"
+    assert notes[0] == "commands that are neither reads nor withdrawals were left out: 1 HGETALL"
+
+
+def test_a_client_may_have_any_address(tmp_path: Path) -> None:
+    """Clients over IPv6 and sockets, whose addresses have brackets of their own, are read like others."""
+    path = tmp_path / "monitor.log"
+    sources = ("[::1]:53000", "[fe80::1%eth0]:1", "unix:/run/a[1].sock", "10.0.0.1:1")
+    path.write_text("".join(f'1339518083.5 [0 {source}] "get" "a] \\"b\\""\n' for source in sources))
+    assert events(path) == [("read", 'a] "b"')] * len(sources)
+
+
+@pytest.mark.parametrize("words", ['"x"', '"5" "a"', '"-1" "a"', '"1.5" "a"', ""])
+@pytest.mark.parametrize("command", ["eval", "EVALSHA"])
+def test_a_script_that_the_server_refuses_is_left_out(tmp_path: Path, command: str, words: str) -> None:
+    """MONITOR prints scripts with a number of keys that makes no sense too: they did nothing, and are counted."""
+    path = tmp_path / "monitor.log"
+    path.write_text(HEAD + f'1339518084.5 [0 10.0.0.1:1] "{command}" "{scripts.READ.sha}" {words}'.rstrip() + "\n")
+    assert events(path) == [("read", "a")]
+    assert examine(path).notes[0].endswith(f"left out: 1 {command.upper()}")
+
+
+WRITTEN = (
+    HEAD
+    + '1339518084.5 [0 10.0.0.1:1] "SET" "a" "1" "EX" "60"\n'
+    + '1339518084.6 [1 10.0.0.1:1] "mset" "b" "1" "c" "2"\n'
+    + '1339518084.7 [0 10.0.0.1:1] "set" "lock:a" "nx" "PX" "100" "nx"\n'
+    + '1339518084.8 [0 10.0.0.1:1] "SETEX" "a" "60" "2"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("writes", "changed", "told"),
+    [
+        ("fills", [], ["left out: 2 MSET, 1 SET, 1 SETEX, 1 SET NX"]),
+        ("changes", ["a", "1/b", "1/c", "a"], ["left out: 1 SET NX", "of the data: 2 MSET, 1 SET, 1 SETEX"]),
+    ],
+)
+def test_writes_are_what_they_are_said_to_be(tmp_path: Path, writes: str, changed: list[str], told: list[str]) -> None:
+    """A SET is a fill or a change as the caller says, as in a CSV file; where nothing may be it is a fill."""
+    path = tmp_path / "monitor.log"
+    path.write_text(WRITTEN)
+    assert events(path, writes=writes) == [("read", "a"), *(("invalidate", key) for key in changed)]
+    notes = examine(path, writes=writes).notes  # type: ignore[arg-type]  # one of the literals
+    assert [end for note, end in zip(notes, told, strict=False) if note.endswith(end)] == told
+    assert notes[len(told) :] == ("reads that a process answered itself are not in it",)
+
+
+def test_writes_that_may_be_either_are_asked_for(tmp_path: Path) -> None:
+    """A log with a SET is no trace before it was said what that is: neither hits nor misses are in it."""
+    path = tmp_path / "monitor.log"
+    path.write_text(WRITTEN)
+    with pytest.raises(ValueError, match=r"has writes \(2 MSET, 1 SET, 1 SETEX\) that may be the fills"):
+        examine(path)
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -113,6 +168,7 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         (HEAD + "nonsense\n", "line 2, is none that MONITOR prints: 'nonsense'"),
+        (HEAD + '1339518084.5 [0 10.0.0.1:1] "\\"\n', "line 2, is none that MONITOR prints: '1339518084"),
         (HEAD + HEAD.replace("083", "082"), "line 2, is earlier than the one above it"),
         (HEAD.replace("get", "ping"), "has no GET, GETEX or MGET in it"),
     ],

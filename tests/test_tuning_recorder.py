@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from dousell_cache import ConfigurationError, connect
-from dousell_cache.events import Event, Read
+from dousell_cache.events import Event, Invalidation, Read
 from dousell_cache.tuning.files import Files
 from dousell_cache.tuning.formats import examine, read_trace
 from dousell_cache.tuning.recorder import SECRET_VARIABLE, Recorded, Recorder
@@ -136,22 +136,30 @@ def test_a_disk_that_fails_reaches_nobody(tmp_path: Path, caplog: pytest.LogCapt
     recorder(HIT)
     recorder.close()
     trace, notes = examine(place)
-    assert (trace.reads, notes) == (1, ("3 events are missing: the disk failed, or was too slow",))
+    assert (trace.reads, notes) == (
+        1,
+        ("3 events are missing: the disk failed or was too slow, or they could not be named",),
+    )
 
 
-def test_a_family_function_that_raises_reaches_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What the site's own function cannot name is counted as lost and logged; a caller notices nothing."""
+def test_a_family_function_that_raises_costs_one_event(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the site's own function cannot name is lost, said once without the key, and nothing beside it is."""
 
-    def number(key: str) -> str:
-        return str(int(key.partition(":")[2]))
+    def number(key: str) -> Any:
+        return {"odd": None, "lone": "\ud800"}.get(key) if ":" not in key else str(int(key.partition(":")[2]))
 
     with Recorder(tmp_path, family=number) as recorder:
-        recorder(Read("detail:7", "hit", 0.0, 0.0, 1))
+        for key in ("detail:7", "detail:seven", "odd", "detail:eight", "lone", "detail:8"):
+            recorder(Read(key, "hit", 0.0, 0.0, 1))
+        recorder(Invalidation(("detail:9", "detail:nine"), True, 0.0, 1))
         recorder.flush()
-        recorder(Read("detail:seven", "hit", 0.0, 0.0, 1))
-    assert recorder.recorded == Recorded(events=1, lost=1, failures=1)
-    assert "invalid literal for int()" in caplog.text
-    assert examine(tmp_path).notes == ("1 events are missing: the disk failed, or was too slow",)
+    assert recorder.recorded == Recorded(events=3, lost=4, failures=0)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"recording in {tmp_path} leaves out events that cannot be named: ValueError"
+    ]
+    trace, notes = examine(tmp_path)
+    assert (trace.family_names, trace.operation_names) == (("7", "\\ud800", "8"), ["read"] * 3)
+    assert notes == ("4 events are missing: the disk failed or was too slow, or they could not be named",)
 
 
 def test_too_many_events_are_counted_as_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +170,9 @@ def test_too_many_events_are_counted_as_lost(tmp_path: Path, monkeypatch: pytest
         for _ in range(5):
             recorder(HIT)
     assert recorder.recorded == Recorded(events=2, lost=3, failures=0)
-    assert examine(tmp_path).notes == ("3 events are missing: the disk failed, or was too slow",)
+    assert examine(tmp_path).notes == (
+        "3 events are missing: the disk failed or was too slow, or they could not be named",
+    )
 
 
 def test_threads_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

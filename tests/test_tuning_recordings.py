@@ -71,6 +71,22 @@ def test_a_family_is_withdrawn_as_far_as_it_was_met(tmp_path: Path) -> None:
     assert [event for event in told(tmp_path) if event[1] == "invalidate"] == [(2.0, "invalidate", "a:1")]
 
 
+@pytest.mark.parametrize("reader", [1, 2])
+@pytest.mark.parametrize("withdrawer", [1, 2])
+def test_a_family_without_room_is_withdrawn_all_the_same(tmp_path: Path, reader: int, withdrawer: int) -> None:
+    """Whether the process that reads a family, the one that withdraws it, both or neither had met a thousand others."""
+    others = [(0.0, read(f"other{number}:1")) for number in range(1000)]
+    events: dict[int, list[tuple[float, Event]]] = {1: [*others], 2: []}
+    events[reader] += [(1.0, read("a:1")), (1.0, read("other:1")), (3.0, read("a:2"))]
+    events[withdrawer] += [(2.0, withdrawn(prefix="a:"))]
+    for number, one in events.items():
+        write(tmp_path, number, *sorted(one, key=lambda event: event[0]))
+    trace = read_trace(tmp_path)
+    withdrawals = [key for key, what in zip(trace.keys, trace.operation_names, strict=True) if what == "invalidate"]
+    assert withdrawals == [NAMES.key("a:1")]
+    assert len(trace.family_names) == 1001 + (reader == 2)  # a and other share one, or have one each
+
+
 def test_tags_are_resolved_as_one_by_one(tmp_path: Path) -> None:
     """On random recordings the resolved withdrawals are those of a plain walk through the events in order."""
     chance = random.Random(5)

@@ -54,7 +54,7 @@ def test_withdrawals_name_keys_tags_and_families() -> None:
     assert [(row["op"], row.get("family"), row.get("key")) for row in withdrawn] == [
         ("invalidate", "home", NAMES.key("home")),
         ("invalidate_tag", None, NAMES.tag("city:Dakar")),
-        ("invalidate_family", "detail", None),
+        ("invalidate_family", "detail", NAMES.family("detail")),
         ("invalidate", "detail", NAMES.key("detail:7")),
     ]
 
@@ -79,9 +79,10 @@ def test_a_sample_keeps_whole_keys() -> None:
 
 
 def test_pseudonyms_need_the_secret() -> None:
-    """Another secret gives other pseudonyms; a key and a tag of one name have different ones; neither shows a name."""
+    """Another secret gives other pseudonyms; a key, a tag and a family of one name have different ones; none shows."""
     other = Pseudonyms(SECRET + b"!")
-    assert len({NAMES.key("a"), NAMES.tag("a"), other.key("a"), other.tag("a")}) == 4
+    told = [pseudonym for names in (NAMES, other) for pseudonym in (names.key("a"), names.tag("a"), names.family("a"))]
+    assert len(set(told)) == 6
     assert NAMES.fingerprint != other.fingerprint
     assert SECRET.decode() not in repr(NAMES) + NAMES.fingerprint
 
@@ -90,6 +91,15 @@ def test_families_of_one_are_not_all_named() -> None:
     """Keys without a colon beyond the first thousand families are not written in plain."""
     told = rows_of(*(Read(f"visitor{number}", "hit", 0, 0, 1) for number in range(1001)))
     assert [told[0]["family"], told[-1]["family"]] == ["visitor0", NO_FAMILY]
+
+
+def test_families_beyond_the_first_thousand_have_pseudonyms() -> None:
+    """A family that there is no room for is named by its pseudonym; who withdraws a family tells both its names."""
+    many = [Read(f"visitor{number}:1", "hit", 0, 0, 1) for number in range(1001)]
+    told = rows_of(*many, *(Invalidation((), True, 0, 1, prefix=f"visitor{number}:") for number in (0, 1000)))
+    late = f"{NO_FAMILY} {NAMES.family('visitor1000')}"
+    assert [row["family"] for row in told[-4:]] == ["visitor999", late, "visitor0", "visitor1000"]
+    assert [row["key"] for row in told[-2:]] == [NAMES.family("visitor0"), NAMES.family("visitor1000")]
 
 
 def test_a_head_comes_back() -> None:

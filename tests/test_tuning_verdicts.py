@@ -1,7 +1,9 @@
 """What is said of an experiment's arms."""
 
 import math
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
 
 from dousell_cache import ConfigurationError
@@ -51,8 +53,8 @@ def test_what_cannot_be_told_is_not() -> None:
     ("sums", "reason"),
     [
         (Sums(1000, 900, loads=100), None),
-        (Sums(1000, 900, stale=60, loads=100), "more than 5.0% of its reads are stale"),
-        (Sums(1000, 900, loads=100, errors=12), "more than 1.0% of its reads fail"),
+        (Sums(1000, 900, stale=60, loads=100), "more than 5.0% of its reads are stale, and more than of those of 300s"),
+        (Sums(1000, 900, loads=100, errors=12), "more than 1.0% of its reads fail, and more than of those of 300s"),
         (Sums(1000, 700, loads=300), "more than 2 times the origin calls of 300s"),
     ],
 )
@@ -63,6 +65,48 @@ def test_a_guardrail_stops_an_arm(sums: Sums, reason: str | None) -> None:
     (verdict,) = judged(table(Sums(1000, 900), sums), ("300s", "60s"), 0.01, told)
     assert (verdict.finding == "stopped") == (reason is not None)
     assert reason is None or str(verdict) == f"60s was stopped: {reason}"
+
+
+def looks(seed: int, failing: Sequence[float]) -> Iterator[Table]:
+    """Yield an experiment's sums at ten looks: groups of keys that differ much, and such a share of failures an arm.
+
+    Half of the failures are answered by an old value.
+    """
+    generator = np.random.default_rng(seed)
+    size = generator.pareto(2.0, (len(failing), CLUSTERS)) + 0.2
+    usual = generator.beta(8, 2, size.shape)
+    counts = np.zeros((5, *size.shape), np.int64)
+    for _ in range(10):
+        reads = generator.poisson(60 * size)
+        failed = generator.binomial(
+            reads, np.minimum(np.array(failing)[:, None] * generator.uniform(0.5, 1.5, size.shape), 1)
+        )
+        loads = generator.binomial(reads - failed, 1 - usual) + failed
+        counts += np.array([reads, reads - loads, failed // 2, loads, failed])
+        yield {
+            ("during", arm, group): Sums(*counts[:, arm, group].tolist())
+            for arm in range(len(failing))
+            for group in range(CLUSTERS)
+        }
+
+
+@pytest.mark.parametrize("outage", [0.0, 0.05, 0.4])
+def test_an_outage_of_all_arms_stops_none(outage: float) -> None:
+    """While the origin fails for all arms alike, none is stopped, at any look."""
+    for seed in range(20):
+        for table in looks(seed, [outage] * 3):
+            assert tripped(table, ("300s", "60s", "30s"), Guardrails()) == {}
+
+
+@pytest.mark.parametrize("outage", [0.0, 0.05, 0.4])
+def test_a_bad_arm_is_stopped_alone(outage: float) -> None:
+    """An arm that fails far more often than the others is stopped, during an outage too, and no other is."""
+    for seed in range(20):
+        found = [
+            tripped(table, ("300s", "60s", "30s"), Guardrails())
+            for table in looks(seed, [outage, outage, outage + 0.3])
+        ]
+        assert set().union(*found) == {"30s"}
 
 
 def test_noise_stops_nothing() -> None:

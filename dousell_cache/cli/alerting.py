@@ -4,17 +4,19 @@ import argparse
 import math
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ..monitor.alert_book import Watch
-    from ..monitor.delivery import Webhook
+    from collections.abc import Sequence
 
-_PATIENCE = 60.0  # seconds for a webhook, of a job that looks once; a monitor that goes on tries at its next look
+    from ..monitor.alert_book import Send, Watch
+    from ..monitor.delivery import Webhook
+    from ..monitor.figures import Alert, Sample
+    from ..monitor.monitor import Alerts
+
 _HOURS = 4.0
 
 
@@ -57,16 +59,22 @@ def watching(options: argparse.Namespace) -> "Watch":
     from ..monitor.alert_book import Watch
     from ..monitor.alert_file import InFile, InMemory
     from ..monitor.alert_rules import limits_of, rules
-    from ..monitor.delivery import send
 
     to = _webhook(kept=options.alerts_state is not None)
     return Watch(
         InFile(Path(options.alerts_state)) if options.alerts_state else InMemory(),
         rules(limits_of(kpis_in_force())),
-        send=partial(send, to, patience=_PATIENCE if options.once else 0.0) if to else None,
+        send=_sending(to, once=options.once) if to else None,
         reminder=options.remind * 3600,
         now=Path(options.alerts_json) if options.alerts_json else None,
     )
+
+
+def _sending(to: "Webhook", *, once: bool) -> "Send":
+    """Return how notices are sent: patiently by a job that looks once; one that goes on tries at its next look."""
+    from ..monitor.delivery import send
+
+    return lambda notice, left: send(to, notice, left if once else 0.0)
 
 
 def _webhook(*, kept: bool) -> "Webhook | None":
@@ -84,6 +92,32 @@ def say(watch: "Watch", *, as_json: bool) -> None:
     notices, complaints = watch.unsaid()
     for notice in () if as_json else notices:
         print(notice, flush=True)
+    for complaint in complaints:
+        _complain(complaint)
+
+
+def said(watch: "Watch") -> list[str]:
+    """Return what was not said yet; where stderr is no terminal it is printed there, too."""
+    notices, complaints = watch.unsaid()
+    if not sys.stderr.isatty():
+        _aside(notices, complaints)
+    return [*notices, *complaints]
+
+
+def aloud(watch: "Watch") -> "Alerts":
+    """Return the alerts of a monitor that shows nothing: what each look has to say is on stderr at once."""
+
+    def judged(sample: "Sample") -> "Sequence[Alert]":
+        found = watch.patiently(sample)
+        _aside(*watch.unsaid())
+        return found
+
+    return judged
+
+
+def _aside(notices: "Sequence[str]", complaints: "Sequence[str]") -> None:
+    for notice in notices:
+        print(notice, file=sys.stderr, flush=True)
     for complaint in complaints:
         _complain(complaint)
 

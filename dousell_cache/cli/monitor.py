@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ FINE, FAILED, BROKEN, UNREACHABLE = 0, 1, 3, 4
 
 _SHORTEST, _LONGEST = 0.2, 86400.0
 _COLUMNS = 80
+_SAID_SHOWN = 5  # of what was said, above the pages of a live view
 
 
 def add(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -45,7 +47,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--namespace", metavar="TEXT", default="", help="what stands before the keys; default nothing")
     parser.add_argument("--hours", type=float, default=1.0, help="how far back figures reach; default %(default)g")
     parser.add_argument(
-        "--every", type=float, metavar="SECONDS", default=5.0, help="between looks; default %(default)g"
+        "--every", type=float, metavar="SECONDS", default=5.0, help="between looks, unasked; default %(default)g"
     )
     parser.add_argument(
         "--families",
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with _monitors(options, watch) as monitors:
             if options.serve:
-                return _serve(monitors, options.serve)
+                return _serve(monitors, options.serve, options.every)
             if options.once:
                 return _once(monitors, watch, options.state, as_json=options.json)
             return _live(monitors, watch, options.every, as_json=options.json)
@@ -98,6 +100,7 @@ def _monitors(options: argparse.Namespace, watch: "Watch") -> "Iterator[list[Mon
     from ..monitor.monitor import SAMPLE_KEYS, Monitor
 
     names = [name.strip() for name in options.env.split(",")] if options.env else [None]
+    alerts = watch if options.once else alerting.aloud(watch) if options.serve else watch.patiently
     with ExitStack() as stack:
         monitors = []
         for name in dict.fromkeys(names):
@@ -106,7 +109,7 @@ def _monitors(options: argparse.Namespace, watch: "Watch") -> "Iterator[list[Mon
                 namespace=options.namespace,
                 hours=options.hours,
                 families=SAMPLE_KEYS if options.families else 0,
-                alerts=watch,
+                alerts=alerts,
             )
             stack.callback(monitor.close)
             monitors.append(monitor)
@@ -146,12 +149,16 @@ def _live(monitors: "list[Monitor]", watch: "Watch", every: float, *, as_json: b
             time.sleep(every)
     from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
     from ..monitor.view import view
 
-    with Live(screen=True, auto_refresh=False) as screen:
+    said = deque[str](maxlen=_SAID_SHOWN)
+    with Live(screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as screen:
         while True:
-            screen.update(Group(*(view(monitor.look()) for monitor in monitors)), refresh=True)
+            pages = [view(monitor.look()) for monitor in monitors]
+            said.extend(alerting.said(watch))
+            screen.update(Group(*map(Text, said), *pages), refresh=True)
             time.sleep(every)
 
 
@@ -171,22 +178,25 @@ def _show(samples: "Sequence[Sample]", *, as_json: bool) -> None:
         console.print(view(sample))
 
 
-def _serve(monitors: "list[Monitor]", where: str) -> int:
+def _serve(monitors: "list[Monitor]", where: str, every: float) -> int:
     try:
-        from ..monitor.exporter import registry_of
+        from ..monitor.exporter import MonitorCollector, registry_of
     except ModuleNotFoundError as error:
         raise ConfigurationError(str(error)) from error
     from prometheus_client import start_http_server
 
     host, port = _address(where)
+    collector = MonitorCollector(monitors)
     try:
-        server, thread = start_http_server(port, host, registry_of(monitors))
+        server, thread = start_http_server(port, host, registry_of(collector))
     except OSError as error:
         message = f"--serve {where}: {error.strerror or error}"
         raise ConfigurationError(message) from error
     print(f"http://{host}:{server.server_port}/metrics until Ctrl-C", flush=True)
     try:
-        thread.join()
+        while thread.is_alive():  # it looks by itself, too: somebody may want to be told where nobody scrapes
+            collector.look()
+            thread.join(every)
     finally:
         server.shutdown()
         server.server_close()

@@ -36,7 +36,17 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         metavar="FILE",
         help="a recording, a folder of them, a CSV file with time,key[,op], or what MONITOR printed",
     )
-    parser.add_argument("--unit", choices=("s", "ms"), help="of the times of a CSV file; default: as they look")
+    parser.add_argument(
+        "--unit",
+        choices=("s", "ms"),
+        help="of the times of a CSV file; needed unless the column is named time_s or time_ms, or they count from 1970",
+    )
+    parser.add_argument(
+        "--writes",
+        choices=("fills", "changes"),
+        help="what the writes of a CSV file or of MONITOR are: fills that follow misses, or changes of the data; "
+        "needed where there are any",
+    )
     parser.add_argument("--sort", action="store_true", help="put a CSV file in the order of its times first")
     _add_goal(parser)
     _add_options(parser)
@@ -81,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with _progress() as observe:
             observe(f"reading {options.trace}")
-            reading = examine(options.trace, unit=options.unit, sort=options.sort)
+            reading = examine(options.trace, unit=options.unit, writes=options.writes, sort=options.sort)
             tuned = tune(
                 reading.trace,
                 _goal(options),

@@ -12,6 +12,7 @@ from ..async_cache import AsyncCache
 from ..errors import CacheError, LockBusy, LockLost, LockUnavailable
 from ..locks import AsyncHeld
 from .charging import AS_IT_STANDS, TIMING, Case, Timing
+from .ending import to_its_end
 from .ledger import Answer, Ledger, LedgerError, LedgerUnavailable, high_water
 from .paydunya import Provider
 from .receipts import PaymentStatus, Receipt, Rent, first_day, owner_tag, payment_lock
@@ -35,6 +36,9 @@ async def pay_rent(
 ) -> Receipt:
     """Pay a month's rent, once, whoever clicks how often and whatever breaks meanwhile.
 
+    Once begun it goes on to its end, also if the caller is cancelled, who waits for it, about as long as the lock lives
+    at most: what was paid must not be shown as due.
+
     Args:
         cache: whose server grants the lock, and from which the owner's pages are withdrawn.
         ledger: with the service role's rights.
@@ -56,13 +60,15 @@ async def pay_rent(
         answer = await _fenced(held, lambda fence: _claim(ledger, rent, fence))
         return await _pay(Case(held, ledger, provider, timing, answer))
 
-    return await _locked(cache, ledger, rent.lease_id, rent.month, timing, body)
+    return await to_its_end(_locked(cache, ledger, rent.lease_id, rent.month, timing, body))
 
 
 async def verify_rent(
     cache: AsyncCache, ledger: Ledger, provider: Provider, lease_id: int, month: date, *, timing: Timing = TIMING
 ) -> Receipt:
     """Ask the provider what became of a month's pending payment, and write it down; nothing is charged.
+
+    Once begun it goes on to its end, as `pay_rent` does.
 
     Args:
         cache: as for `pay_rent`.
@@ -85,7 +91,7 @@ async def verify_rent(
         pending = found["payment"] and found["payment"]["status"] == "pending"
         return await case.find() if pending else _as_it_stands(found, "unpaid")
 
-    return await _locked(cache, ledger, lease_id, month, timing, body)
+    return await to_its_end(_locked(cache, ledger, lease_id, month, timing, body))
 
 
 async def _locked(cache: AsyncCache, ledger: Ledger, lease_id: int, month: date, timing: Timing, body: Body) -> Receipt:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..async_cache import AsyncCache
 from ..errors import CacheUnavailable
+from .ending import to_its_end
 from .ledger import Answer, Ledger, LedgerUnavailable
 from .origin import Origin, Row
 from .receipts import owner_tag
@@ -121,19 +122,7 @@ async def update_property(
             but only a call that ends well withdraws what a late change makes outdated: so call again until one does.
         CacheUnavailable: it was changed, and the cache does not know; this process tells it before trusting it again.
     """
-    changing = asyncio.ensure_future(_update_property(cache, ledger, property_id, changes))
-    _UNDER_WAY.add(changing)
-    changing.add_done_callback(_UNDER_WAY.discard)
-    try:
-        return await asyncio.shield(changing)
-    except asyncio.CancelledError:
-        await asyncio.wait([changing])
-        if not changing.cancelled():
-            changing.exception()  # nobody waits for it any more
-        raise
-
-
-_UNDER_WAY: set[asyncio.Future[Row | None]] = set()  # the loop itself would forget them
+    return await to_its_end(_update_property(cache, ledger, property_id, changes))
 
 
 async def _update_property(

@@ -62,6 +62,11 @@ class Site:
         return self.cache.environment
 
     @property
+    def origin_emulated(self) -> bool:
+        """Whether the origin is imitated on this machine, whatever the cache is."""
+        return any(line != self.environment.emulated for line in self.emulated)
+
+    @property
     def pages(self) -> Pages:
         """What visitors and owners read, by key."""
         return Pages(self.cache, self.origin, self.ledger, self.as_of)

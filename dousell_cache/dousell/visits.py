@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 from ..async_cache import AsyncCache
 from ..errors import CacheError, LockBusy, LockLost, LockUnavailable
+from .ending import to_its_end
 from .ledger import Answer, Ledger, LedgerConflict, LedgerUnavailable, high_water
 from .receipts import Booking, Slot, Visit, VisitStatus, owner_tag, slots_key
 
@@ -59,6 +60,8 @@ async def book_visit(
 ) -> Booking:
     """Book a visit, once, whoever clicks how often and whatever breaks meanwhile.
 
+    Once begun it goes on to its end, also if the caller is cancelled: a slot that was booked must not be shown as free.
+
     Args:
         cache: whose server grants the lock, and from which the day's slots and the owner's pages are withdrawn.
         ledger: with the service role's rights.
@@ -73,6 +76,12 @@ async def book_visit(
         LedgerRefused: the ledger does not take such a call: a right or a function is missing, no visit can be so long
             or begin in the middle of a minute, or the slot's fence is none of a lock's.
     """
+    return await to_its_end(_book_visit(cache, ledger, visit, as_of, lock_seconds))
+
+
+async def _book_visit(
+    cache: AsyncCache, ledger: Ledger, visit: Visit, as_of: datetime | None, lock_seconds: float
+) -> Booking:
     booking: Booking | None = None
     try:
         async with cache.lock(visit.lock, lock_seconds) as held:

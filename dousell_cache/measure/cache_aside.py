@@ -177,8 +177,8 @@ class CacheAside:
             lines.append("They did not settle in the first half: the run is too short to tell, or drifts.")
         if counts.get("bypass"):
             lines.append(f"The cache could not serve {counts['bypass']:,} of them: the origin answered instead.")
-        if self.reads.errors:
-            lines.append(f"{self.reads.failed.sum():,} failed, the first with {self.reads.errors[0]}")
+        if failure := self.reads.failure("reads"):
+            lines.append(f"{failure}.")
         if self.reads.doubt:
             lines.append(f"This machine was too busy: {self.reads.doubt}.")
         lines += [f"Emulated on this machine: {part}." for part in self.site.emulated]
@@ -245,9 +245,8 @@ async def measure_cache_aside(
         message = f"keys={plan.keys} asks for more pages than the origin has: {len(pages)}"
         raise ValueError(message)
     origin = await run_open_loop(plan.origin_schedule, _origin_reader(site.origin, pages))
-    if origin.errors:
-        message = f"{origin.failed.sum()} of {len(origin.outcomes)} reads of the origin failed, {origin.errors[0]}"
-        raise MeasurementFailed(message)
+    if failure := origin.failure("reads of the origin"):
+        raise MeasurementFailed(failure)
     schedule = plan.schedule
     asked = [pages[int(rank)] for rank in schedule.keys or ()]
     if workers == 1 and not scheduler:
@@ -256,8 +255,7 @@ async def measure_cache_aside(
     else:
         reads = await read_in_workers(site, schedule, asked, plan.ttl, workers, scheduler, progress)
     if reads.failed.all():
-        message = f"every read failed, {reads.errors[0]}"
-        raise MeasurementFailed(message)
+        raise MeasurementFailed(reads.failure("reads"))
     seconds = time.monotonic() - clock
     return CacheAside(site, plan, started, seconds, origin, reads, around.until_now(), workers)
 

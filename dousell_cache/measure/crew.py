@@ -2,16 +2,21 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ConfigurationError, MeasurementFailed
+from .stop_flag import StopFlag
+from .stopwatch import cancelled_from_outside
+
+T = TypeVar("T")
 
 _SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 _LOOK_SECONDS = 1.0  # between two looks at whether a cluster's workers are still there
+_STOP_SECONDS = 5.0  # how long calls that are to stop are waited for
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,15 @@ class Crew:
         seats: an executor for each worker; the same one several times where it chooses who does what.
         client: of the Dask cluster that they belong to, or None.
         addresses: of the cluster's workers, one for each seat.
+        flag: what is up once its calls are to stop, for those that look.
+        calls: all that were made.
     """
 
     seats: list[Executor]
     client: Any = None
     addresses: list[str] = field(default_factory=list)
+    flag: StopFlag = field(default_factory=StopFlag)
+    calls: list[Future[Any]] = field(default_factory=list)
 
     @property
     def pinned(self) -> bool:
@@ -48,14 +57,57 @@ class Crew:
                 raise MeasurementFailed(message)
         await asyncio.Event().wait()
 
+    async def done(self, executor: Executor, function: Callable[..., T], *arguments: object) -> T:
+        """Have a worker call a function, and return what it does.
+
+        Raises:
+            MeasurementFailed: it failed, or the call never reached it.
+        """
+        try:
+            self.calls.append(call := executor.submit(function, *arguments))
+            return await asyncio.shield(_awaitable(call))  # how it ends is to be known also when this is cancelled
+        except asyncio.CancelledError:
+            if cancelled_from_outside():
+                raise
+            reason = "its call was cancelled"
+        except Exception as error:  # noqa: BLE001 - whatever fails in a worker, or on the way to it, ends the run
+            reason = f"{type(error).__name__}: {error}"
+        message = f"a worker failed, so nothing of this run counts: {reason}"
+        raise MeasurementFailed(message)
+
+    async def stop(self) -> None:
+        """Stop its calls and wait for their end; while somebody may not have seen the flag, it stays up."""
+        if not self.calls:
+            return
+        await self._everywhere(self.flag.up)
+        for call in () if self.pinned else self.calls:  # a cluster's call would only seem to have ended
+            call.cancel()
+        _, left = await asyncio.wait(map(_awaitable, self.calls), timeout=_STOP_SECONDS)
+        for one in left:
+            one.cancel()
+        if not left:
+            await self._everywhere(self.flag.down)
+
+    async def _everywhere(self, act: Callable[[], object]) -> None:
+        act()
+        if self.client:
+            await asyncio.to_thread(_on_workers, self.client, self.addresses, act)
+
+
+def _awaitable(call: Future[T]) -> asyncio.Future[T]:
+    """Return a call to be awaited, or not: what it raises then is nobody's concern, and not logged."""
+    one = asyncio.wrap_future(call)
+    one.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return one
+
 
 @asynccontextmanager
 async def open_crew(workers: int, executor: Executor | None, scheduler: str | None) -> AsyncIterator[Crew]:
-    """Open so many workers.
+    """Open so many workers; when what is done with them fails or is cancelled, stop their calls.
 
     Args:
         workers: how many.
-        executor: whose they are; None for processes of this machine, which are started and, at the end, ended.
+        executor: whose they are; None for processes of this machine, which are started and, however it ends, ended.
         scheduler: the address of a Dask cluster's scheduler, instead of an executor.
 
     Raises:
@@ -69,13 +121,19 @@ async def open_crew(workers: int, executor: Executor | None, scheduler: str | No
         message = "give either an executor or a scheduler"
         raise ConfigurationError(message)
     if executor:
-        yield Crew([executor] * workers)
+        opened: AbstractAsyncContextManager[Crew] = nullcontext(Crew([executor] * workers))
     elif scheduler:
-        async with _cluster(scheduler, workers) as crew:
-            yield crew
+        opened = _cluster(scheduler, workers)
     else:
-        with _processes(workers) as pool:
+        with _processes(workers) as pool:  # which are ended, so there is nothing to stop
             yield Crew([pool] * workers)
+        return
+    async with opened as crew:
+        try:
+            yield crew
+        except BaseException:
+            await crew.stop()
+            raise
 
 
 @contextmanager
@@ -121,6 +179,13 @@ def _client(scheduler: str) -> Any:
     except (OSError, ValueError) as error:
         message = f"no Dask scheduler answers at {scheduler}: {error}"
         raise ConfigurationError(message) from None
+
+
+def _on_workers(client: Any, addresses: list[str], act: Callable[[], object]) -> None:
+    """Call a function in the workers' own threads, whatever their tasks are doing."""
+    present = sorted(_addresses(client).intersection(addresses))
+    if present:
+        client.run(act, workers=present, on_error="ignore")
 
 
 def _addresses(client: Any) -> set[str]:

@@ -28,8 +28,8 @@ from .popularity import zipf_ranks
 from .progress import Watcher
 from .provenance import commit
 from .result import LatencyRow, Result, this_host, utc_now
-from .stats import Interval, Samples, never, percentile, share
-from .withdrawals import Change, Seen, seconds_stale, seconds_until_correct, stale
+from .stats import Interval, Samples, never, percentile
+from .withdrawals import Change, Seen, promised, seconds_stale, seconds_until_correct, stale
 from .workload import Schedule
 
 _SECONDS = {"quick": 8.0, "full": 90.0}  # of each way
@@ -98,7 +98,7 @@ class WayMeasured:
     Args:
         way: which.
         load: what became of the reads.
-        reads: what each of them saw.
+        reads: what each of them saw, in their order; those that failed saw nothing.
         changes: what was changed meanwhile.
     """
 
@@ -113,10 +113,14 @@ class WayMeasured:
         return int(stale(self.reads, self.changes).sum())
 
     @cached_property
+    def at_risk(self) -> int:
+        """How many reads could have: those that began after a withdrawal of their row."""
+        return int(np.count_nonzero(promised(self.reads, self.changes)))
+
+    @cached_property
     def stale_share(self) -> Interval:
-        """The share of reads that did; of none, how sure that is."""
-        flags = stale(self.reads, self.changes)
-        return share(flags) if flags.any() else never(flags)
+        """The share of those that did; of none, how sure that is."""
+        return never(stale(self.reads, self.changes)[promised(self.reads, self.changes) > 0])
 
     @cached_property
     def until_correct_ms(self) -> Samples:
@@ -133,6 +137,28 @@ class WayMeasured:
     def unseen(self) -> int:
         """How many changes nobody saw before the end."""
         return len(self.changes) - len(self.until_correct_ms)
+
+    @property
+    def untold(self) -> int:
+        """Of how many changes the cache could not be told: nothing was promised of them."""
+        return sum(math.isinf(change.told) for change in self.changes)
+
+    def until_correct(self, percent: float) -> Interval | None:
+        """Return a percentile of how long changes took to be seen, in ms; None where it is one of those nobody saw."""
+        times = self.until_correct_ms
+        among_seen = percent * len(self.changes) / len(times) if len(times) else math.inf
+        return percentile(times, among_seen) if among_seen < 100 else None
+
+    @property
+    def reading(self) -> list[str]:
+        """What it says, in plain sentences."""
+        lines = [f"{self.stale:,} of {self.at_risk:,} reads that began after a withdrawal of their row were stale"]
+        failed = int(self.load.failed.sum())
+        if failed:
+            lines.append(f"{failed:,} of {len(self.load.outcomes):,} reads failed")
+        if self.untold:
+            lines.append(f"{self.untold:,} of {len(self.changes):,} changes could not be told to the cache")
+        return [f"{self.way.name}: {line}." for line in lines]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,21 +187,17 @@ class Invalidation:
     @property
     def figures(self) -> dict[str, Interval]:
         """What the shipped way came to, in figures."""
-        times = self.shipped.until_correct_ms
-        seen = (
-            {f"correct_after_p{percent}_ms": percentile(times, percent) for percent in (50, 95)} if len(times) else {}
-        )
-        return {"stale_reads": self.shipped.stale_share} | seen
+        seen = {f"correct_after_p{percent}_ms": self.shipped.until_correct(percent) for percent in (50, 95)}
+        return {"stale_reads": self.shipped.stale_share} | {name: time for name, time in seen.items() if time}
 
     @property
     def reading(self) -> str:
         """What the run says, in plain sentences."""
-        lines = [f"{each.way.name}: {each.stale:,} of {len(each.reads):,} reads were stale." for each in self.ways]
-        times = self.shipped.until_correct_ms
-        if len(times):
-            lines.append(f"As shipped, a change was seen after {np.median(times):.0f} ms at the median.")
-        doubts = (each.load.doubt for each in self.ways if each.load.doubt)
-        lines += [f"Not to be trusted: {doubt}." for doubt in doubts]
+        lines = [line for each in self.ways for line in each.reading]
+        median = self.shipped.until_correct(50)
+        if median:
+            lines.append(f"As shipped, a change was seen after {median.value:.0f} ms at the median.")
+        lines += [f"Not to be trusted ({each.way.name}): {each.load.doubt}." for each in self.ways if each.load.doubt]
         return "\n".join([*lines, *(f"Emulated on this machine: {part}." for part in self.emulated)])
 
     @property
@@ -300,7 +322,8 @@ async def _measured(place: Environment, plan: InvalidationPlan, way: Way, progre
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(run_open_loop(plan.reads, trial.read, progress=progress))
             tasks.create_task(run_open_loop(plan.writes, trial.change))
-    return WayMeasured(way, reading.result(), trial.reads, trial.changes)
+    reads = sorted(trial.reads, key=lambda read: read.began)  # they were noted as they were answered
+    return WayMeasured(way, reading.result(), reads, trial.changes)
 
 
 def _latency(each: WayMeasured) -> LatencyRow:

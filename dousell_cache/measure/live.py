@@ -254,8 +254,7 @@ async def _block(site: Site, pages: list[int], plan: LivePlan, turn: Turn) -> Lo
     with page_reader(site, asked, plan.ttl) as read:
         block = await run_open_loop(plan.schedule(turn.pair), read)
     if block.failed.all():
-        message = f"every read of {site.environment.name} failed, {block.errors[0]}"
-        raise MeasurementFailed(message)
+        raise MeasurementFailed(block.failure(f"reads of {site.environment.name}"))
     return block
 
 

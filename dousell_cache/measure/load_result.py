@@ -54,6 +54,16 @@ class LoadResult:
         """Which requests were not answered."""
         return np.isin(np.array(self.outcomes, dtype=np.str_), FAILED)
 
+    def failure(self, of: str = "requests") -> str:
+        """Say how many of them were not answered, and what the first ended with; "" if all were.
+
+        Args:
+            of: what they were.
+        """
+        failed = int(np.count_nonzero(self.failed))
+        first = f", the first with {self.errors[0]}" if self.errors else ""
+        return f"{failed:,} of {len(self.outcomes):,} {of} failed{first}" if failed else ""
+
     @property
     def lag_ms_p99(self) -> float:
         """How late the generator itself was, at its 99th percentile."""

@@ -109,9 +109,8 @@ async def _origin_alone(site: Site, keys: NDArray[np.str_], plan: SidePlan, bar:
         return "origin"
 
     load = await run_open_loop(plan.origin_schedule, read, progress=bar.part())
-    if load.errors:
-        message = f"{load.counts['error']} of {len(load.outcomes)} reads of the origin failed, {load.errors[0]}"
-        raise MeasurementFailed(message)
+    if failure := load.failure("reads of the origin"):
+        raise MeasurementFailed(failure)
     return load
 
 

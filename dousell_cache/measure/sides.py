@@ -230,6 +230,11 @@ class SideBySide:
         return list(dict.fromkeys(line for side in self.sides for line in side.site.emulated))
 
     @property
+    def origin_label(self) -> str:
+        """What reads of the origin alone are called in pictures, with a word where it is emulated."""
+        return "origin alone (emulated)" if self.sides[0].site.origin_emulated else "origin alone"
+
+    @property
     def usage(self) -> Usage:
         """The commands of the first environment whose server tells them; the others execute the same."""
         return next((side.usage for side in self.sides if side.usage.executed is not None), self.sides[0].usage)

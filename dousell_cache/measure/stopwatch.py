@@ -73,15 +73,19 @@ class Stopwatch:
             if cancelled_from_outside():
                 outcome = "cancelled"
                 raise
+            self._keep("CancelledError: it was cancelled from within")
         except Exception as error:  # noqa: BLE001 - whatever an operation raises is an outcome, counted and kept
             outcome = "timeout" if isinstance(error, TimeoutError) else "error"
-            if len(self.errors) < ERRORS_KEPT:
-                self.errors.append(f"{type(error).__name__}: {error}")
+            self._keep(f"{type(error).__name__}: {error}")
         finally:
             ended = self._ended[index] = self.clock()
             self._outcomes[index] = outcome
             if self.tally:
                 self.tally.note(outcome, (ended - self._due[index]) * 1000)
+
+    def _keep(self, error: str) -> None:
+        if len(self.errors) < ERRORS_KEPT:
+            self.errors.append(error)
 
     def result(self, times: Array | None = None) -> LoadResult:
         """Return what became of the requests, once all have ended.

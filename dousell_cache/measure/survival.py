@@ -125,9 +125,14 @@ class Survival:
 
     @cached_property
     def costs(self) -> dict[str, Array]:
-        """What the cache added to a read, in ms: while it was well, and while it was not, by the breaker's state."""
-        phase = phase_of(self.load.times, self.plan.phase_seconds, len(PHASES))
-        ill = np.array([bool(each.fault) for each in PHASES])[phase]
+        """What the cache added to a read, in ms: while it was well, and while it was not, by the breaker's state.
+
+        It was not well for a read either that trouble met under way.
+        """
+        ends = self.load.times, self.load.times + self.load.response_ms / 1000
+        begun, ended = (phase_of(end, self.plan.phase_seconds, len(PHASES)) for end in ends)
+        is_ill = np.array([bool(each.fault) for each in PHASES])
+        ill = is_ill[begun] | is_ill[ended]
         is_open, known = open_during(self.load.times, self.moves), ~np.isnan(self.cost_ms)
         return {
             "well": self.cost_ms[known & ~ill & ~is_open],
@@ -248,13 +253,14 @@ async def _failing_cache(site: Site) -> AsyncIterator[tuple[AsyncCache, FaultPro
 
 
 async def _go_through(proxy: FaultProxy, seconds: float, patience: float) -> None:
-    """Do to the cache what each phase says, each for so many seconds."""
-    for phase in PHASES:
+    """Do to the cache what each phase says, each for so many seconds; what doing it takes is not added up."""
+    begun = time.monotonic()
+    for number, phase in enumerate(PHASES, 1):
         if phase.fault:
             await asyncio.to_thread(proxy.inject, phase.fault, seconds=_LATE * patience)
         else:
             await asyncio.to_thread(proxy.heal)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(begun + number * seconds - time.monotonic())
 
 
 def _note(event: Event, begun: float, moves: list[Moved]) -> None:

@@ -48,19 +48,25 @@ class Seen:
     ended: float
 
 
-def stale(reads: Sequence[Seen], changes: Sequence[Change]) -> NDArray[np.bool_]:
-    """Tell for each read whether it showed a version older than one that was told before it began."""
+def promised(reads: Sequence[Seen], changes: Sequence[Change]) -> NDArray[np.int_]:
+    """Return for each read the newest version that was told before it began; 0, of none, and it cannot be stale."""
     told: dict[int, list[Change]] = defaultdict(list)
     for change in sorted(changes, key=lambda each: each.told):
         told[change.row].append(change)
     newest = {row: np.maximum.accumulate([each.version for each in made]).tolist() for row, made in told.items()}
     moments = {row: [each.told for each in made] for row, made in told.items()}
 
-    def promised(read: Seen) -> int:
+    def of(read: Seen) -> int:
         known = bisect_right(moments.get(read.row, ()), read.began)
         return newest[read.row][known - 1] if known else 0
 
-    return np.array([read.version < promised(read) for read in reads], dtype=bool)
+    return np.array([of(read) for read in reads], dtype=int)
+
+
+def stale(reads: Sequence[Seen], changes: Sequence[Change]) -> NDArray[np.bool_]:
+    """Tell for each read whether it showed a version older than one that was told before it began."""
+    older: NDArray[np.bool_] = np.array([read.version for read in reads], dtype=int) < promised(reads, changes)
+    return older
 
 
 def seconds_until_correct(reads: Sequence[Seen], changes: Sequence[Change]) -> NDArray[np.float64]:

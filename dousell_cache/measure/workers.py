@@ -25,7 +25,8 @@ from .crew import Crew, open_crew
 from .load import run_from
 from .load_result import Array, LoadResult
 from .progress import Tally, Watcher
-from .stopwatch import ERRORS_KEPT, Operation, Stopwatch, cancelled_from_outside
+from .stop_flag import StopFlag
+from .stopwatch import ERRORS_KEPT, Operation, Stopwatch
 from .workload import Schedule
 
 MakeOperation = Callable[[], AbstractAsyncContextManager[Operation]]
@@ -51,6 +52,10 @@ async def run_in_workers(
 ) -> LoadResult:
     """Run an operation at every time of a schedule, in several processes or on several machines.
 
+    When it fails or is cancelled, its parts are stopped on every worker, and it raises once they have ended: after five
+    seconds at the latest, if an operation holds up its event loop for so long. Only parts that an executor of the
+    caller's makes on other machines, or where another folder is the one for temporary files, run to their end.
+
     Args:
         schedule: when to start each request.
         make_operation: opens what the operation needs and yields it, as an async context manager, once in each worker;
@@ -74,17 +79,18 @@ async def run_in_workers(
     Raises:
         ConfigurationError: as :func:`~.crew.open_crew`.
         MeasurementFailed: not enough workers answered at once, or one failed or died: nothing of the run counts.
+        asyncio.CancelledError: the run was cancelled.
     """
     async with open_crew(workers, executor, scheduler) as crew:
-        clocks = await _guarded(crew, _roll_call(crew))
+        clocks = await _guarded(crew.watch(), _roll_call(crew))
         begun = time.monotonic() + lead, time.time() + lead
-        how = _How(make_operation, limit, timeout, precise)
+        how = _How(make_operation, limit, timeout, precise, crew.flag)
         parts = [
             _Part(schedule.part(number, workers), number, workers, *clock.moment(*begun), how)
             for number, clock in enumerate(clocks)
         ]
         tally = Tally(len(schedule))
-        return merged(schedule, await _guarded(crew, _made(crew, parts, tally, progress)))
+        return merged(schedule, await _guarded(crew.watch(), _made(crew, parts, tally, progress)))
 
 
 def merged(schedule: Schedule, parts: Sequence[LoadResult]) -> LoadResult:
@@ -130,6 +136,7 @@ class _How:
     limit: int | None
     timeout: float | None
     precise: bool
+    flag: StopFlag
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ def _answer() -> tuple[str, float, float]:
 
 def _make(part: _Part) -> LoadResult:
     """Make a part of a load; run by a worker."""
-    return asyncio.run(_make_here(part))
+    return asyncio.run(_guarded(part.how.flag.watch(), _make_here(part)))
 
 
 async def _make_here(part: _Part) -> LoadResult:
@@ -170,7 +177,7 @@ async def _roll_call(crew: Crew) -> list[Clocks]:
     """Call until all workers answer at once, each from a place of its own."""
     end = time.monotonic() + _ROLL_CALL_SECONDS
     while True:
-        clocks = await _all(_call(executor, crew.pinned) for executor in crew.seats)
+        clocks = await _all(_call(crew, executor) for executor in crew.seats)
         present = {each.worker for each in clocks}
         if len(present) == len(clocks):
             return clocks
@@ -179,37 +186,23 @@ async def _roll_call(crew: Crew) -> list[Clocks]:
             raise MeasurementFailed(message)
 
 
-async def _call(executor: Executor, pinned: bool) -> Clocks:
+async def _call(crew: Crew, executor: Executor) -> Clocks:
     before, wall = time.monotonic(), time.time()
-    worker, monotonic, theirs = await _done(executor, _answer)
+    worker, monotonic, theirs = await crew.done(executor, _answer)
     after = time.monotonic()
     there = (after - before - _HOLD_SECONDS) / 2  # how long the call took to arrive, if as long as the answer
-    return Clocks(worker, before <= monotonic <= after, theirs - wall - there if pinned else 0.0)
+    return Clocks(worker, before <= monotonic <= after, theirs - wall - there if crew.pinned else 0.0)
 
 
 async def _made(crew: Crew, parts: list[_Part], tally: Tally, watcher: Watcher | None) -> list[LoadResult]:
     async def make(executor: Executor, part: _Part) -> LoadResult:
-        result = await _done(executor, _make, part)
+        result = await crew.done(executor, _make, part)
         tally.add(result.outcomes, result.response_ms)
         if watcher:
             watcher(tally.snapshot())
         return result
 
     return await _all(make(executor, part) for executor, part in zip(crew.seats, parts, strict=True))
-
-
-async def _done(executor: Executor, function: Callable[..., T], *arguments: object) -> T:
-    """Have a worker call a function."""
-    try:
-        return await asyncio.wrap_future(executor.submit(function, *arguments))
-    except asyncio.CancelledError:
-        if cancelled_from_outside():
-            raise
-        reason = "its call was cancelled"
-    except Exception as error:  # noqa: BLE001 - whatever fails in a worker, or on the way to it, ends the run
-        reason = f"{type(error).__name__}: {error}"
-    message = f"a worker failed, so nothing of this run counts: {reason}"
-    raise MeasurementFailed(message)
 
 
 async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -222,9 +215,9 @@ async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-async def _guarded(crew: Crew, work: Coroutine[Any, Any, T]) -> T:
-    """Return what a crew's work comes to, or raise as soon as one of its workers is gone."""
-    working, watching = asyncio.create_task(work), asyncio.create_task(crew.watch())
+async def _guarded(watch: Coroutine[Any, Any, None], work: Coroutine[Any, Any, T]) -> T:
+    """Return what some work comes to, or raise what whoever watches over it raises; then the work is cancelled."""
+    working, watching = asyncio.create_task(work), asyncio.create_task(watch)
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if watching.done():

@@ -4,6 +4,7 @@ A notice is written down before it is sent and crossed out after, so it is sent 
 its id lets a receiver drop what it has.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from .alert_file import Book, Keeping, Watched, document, replace
+from .alert_file import Book, BookNotKept, Keeping, Watched, document, replace
 from .alert_rules import Rule
-from .alerts import REMINDER_SECONDS, Notice, State, alerts, moment, step
+from .alerts import REMINDER_SECONDS, Notice, State, alerts, moment, set_right, step
 from .delivery import WORDS, Delivery
 from .deltas import delta
 from .figures import Alert, NodeFigures, Sample, ServerFigures
@@ -24,7 +25,14 @@ MOST_OWED = 200
 OLDEST_OWED = timedelta(days=1)
 """How long a notice waits for its receiver: after a day it is no news."""
 
-Send = Callable[[Notice], Delivery]
+MOST_LATE = timedelta(minutes=5)
+"""By how much a look may be older than the last one and be merely late: it waited for its server, and for the book."""
+
+DELIVERY_SECONDS = 60.0
+"""Seconds after which a look hands nothing more to the webhook: meanwhile nobody else has the book."""
+
+Send = Callable[[Notice, float], Delivery]
+"""Hands a notice to the webhook; told for how many seconds it may be tried."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Told:
     Args:
         alerts: what fires, and what did.
         notices: what is to be said of it.
-        complaint: why the webhook did not take something, in a sentence; "" if it took all.
+        complaint: why the webhook did not take something, or that a clock was ahead; "" if all is well.
     """
 
     alerts: list[Alert]
@@ -54,23 +62,26 @@ def take(
     *,
     send: Send | None = None,
     reminder: float = REMINDER_SECONDS,
+    seconds: Callable[[], float] = time.monotonic,
 ) -> Told:
     """Judge a sample by what is kept, write down what is new, and deliver what is owed.
 
     Args:
-        sample: the look. One that is older than the last is told by what is known, and changes nothing.
+        sample: the look. One that is a little older than the last is told by what is known, and changes nothing; when
+            it is more than :data:`MOST_LATE`, a clock was ahead, and what is known of moments begins anew.
         kept: where alerts are kept between two looks.
         rules: the table.
         send: hands a notice to the webhook; None if there is none.
         reminder: seconds after which an alert that lasts is spoken of again.
+        seconds: of a monotonic clock.
 
     Raises:
         ConfigurationError: the file is none of ours.
-        BookNotKept: it cannot be written.
+        BookNotKept: it cannot be written, or another job has it.
     """
     with kept.opened() as (known, keep):
-        book = known
         name = " ".join((sample.environment, sample.cache, sample.namespace)).rstrip()
+        book, ahead = _set_right(known, name, sample.at)
         before = book.places.get(name, Watched())
         sample = _since_last(sample, before)
         states, notices = before.rules, list[Notice]()
@@ -79,8 +90,18 @@ def take(
             places = {**book.places, name: _watched(sample, before, states)}
             book = _owing(msgspec.structs.replace(book, places=places), notices if send else [], sample.at)
             keep(book)
-        complaint = _deliver(book, send, sample.at, keep) if send and book.owed else ""
-        return Told(alerts(states, sample, rules), notices, complaint)
+        complaint = _deliver(book, send, sample.at, keep, seconds) if send and book.owed else ""
+        return Told(alerts(states, sample, rules), notices, "; ".join(filter(None, (ahead, complaint))))
+
+
+def _set_right(book: Book, name: str, at: str) -> tuple[Book, str]:
+    """Begin anew with the moments of a place that was last seen later than now, and say so."""
+    before = book.places.get(name, Watched())
+    if not before.seen or moment(before.seen) - moment(at) <= MOST_LATE:
+        return book, ""
+    places = {**book.places, name: Watched(rules=set_right(before.rules, at))}
+    said = f"the last look, of {before.seen}, was later than this one: a clock was ahead, and what fires is said again"
+    return msgspec.structs.replace(book, places=places, not_before=""), said
 
 
 def _since_last(sample: Sample, before: Watched) -> Sample:
@@ -111,22 +132,29 @@ def _owing(book: Book, notices: Sequence[Notice], at: str) -> Book:
     return msgspec.structs.replace(book, owed=tuple(owed), dropped=book.dropped + dropped)
 
 
-def _deliver(book: Book, send: Send, at: str, keep: Callable[[Book], None]) -> str:
-    """Send what is owed in its order, until one is not taken; cross each out as soon as it is."""
-    if book.not_before and moment(at) < moment(book.not_before):
+def _deliver(book: Book, send: Send, at: str, keep: Callable[[Book], None], seconds: Callable[[], float]) -> str:
+    """Send what is owed in its order, until one is not taken or the time is over; cross each out as soon as it is."""
+    if book.not_before and timedelta() < moment(book.not_before) - moment(at) <= OLDEST_OWED:  # more is a clock's fault
         return f"notices that wait for the webhook until {book.not_before}: {len(book.owed)}"
-    complaint = ""
+    complaint, until = "", seconds() + DELIVERY_SECONDS
     for notice in book.owed:
-        done = send(notice)
+        left = until - seconds()
+        if left <= 0:
+            return _later(book, f"{DELIVERY_SECONDS:.0f} s are over")
+        done = send(notice, left)
         if not done.delivered and not done.given_up:
             later = moment(at) + timedelta(seconds=done.after)
             keep(msgspec.structs.replace(book, not_before=later.isoformat()))
-            return f"notices not delivered yet, to be tried again next time: {len(book.owed)} ({done.reason})"
+            return _later(book, done.reason)
         dropped = book.dropped + done.given_up
         book = msgspec.structs.replace(book, owed=book.owed[1:], not_before="", dropped=dropped)
         keep(book)
         complaint = f"a notice was not delivered, and will not be: {done.reason}" if done.given_up else complaint
     return complaint
+
+
+def _later(book: Book, reason: str) -> str:
+    return f"notices not delivered yet, to be tried again next time: {len(book.owed)} ({reason})"
 
 
 class Watch:
@@ -168,6 +196,18 @@ class Watch:
         if self._now:
             replace(self._now, document(now(self._latest.values())))
         return told.alerts
+
+    def patiently(self, sample: Sample) -> list[Alert]:
+        """Return the same for a monitor that goes on: what cannot be kept is a complaint, and tried at the next look.
+
+        Raises:
+            ConfigurationError: the file of the alerts is none of ours.
+        """
+        try:
+            return self(sample)
+        except BookNotKept as error:
+            self._complaints = [*self._complaints, str(error)][-MOST_OWED:]
+            return []
 
     def unsaid(self) -> tuple[list[str], list[str]]:
         """Return the notices and the complaints since the last call, a line each."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -62,7 +63,13 @@ class Keeping(Protocol):
 
 
 class BookNotKept(CacheError):
-    """The machine's: the file cannot be written; the message says which."""
+    """The machine's: the file cannot be written, or another job has it; the message says which."""
+
+
+TURN_SECONDS = 90.0
+"""Seconds to wait for a book that another job has: a minute of delivery, and the last attempt's own timeouts."""
+
+_PAUSE = 0.05  # seconds: flock itself waits for ever
 
 
 class InMemory:
@@ -85,10 +92,11 @@ class InFile:
 
     Args:
         path: the file; made if need be, its folder must be there. Beside it ``<name>.lock`` is left.
+        patience: seconds to wait for one's turn; default :data:`TURN_SECONDS`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, patience: float = TURN_SECONDS) -> None:
+        self._path, self._patience = path, patience
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:
@@ -96,9 +104,9 @@ class InFile:
 
         Raises:
             ConfigurationError: the file is none of ours.
-            BookNotKept: it cannot be written.
+            BookNotKept: it cannot be written, or another job has it for too long.
         """
-        with _alone(self._path):
+        with _alone(self._path, self._patience):
             yield read(self._path), lambda book: replace(self._path, document(book))
 
 
@@ -145,14 +153,27 @@ def replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path, patience: float) -> Iterator[None]:
     try:
         handle = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise BookNotKept(message) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        until = time.monotonic() + patience
+        while not _got(handle):
+            if time.monotonic() >= until:
+                message = f"{path} has been in use by another job for {patience:.0f} s: is one hanging?"
+                raise BookNotKept(message)
+            time.sleep(_PAUSE)
         yield
     finally:
         os.close(handle)
+
+
+def _got(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

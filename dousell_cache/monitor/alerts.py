@@ -112,6 +112,25 @@ def step(
     return after, notices
 
 
+def set_right(states: States, at: str) -> dict[str, State]:
+    """Return what was known, after a clock that was ahead: nothing of it is later than now, and what fires is unsaid.
+
+    Args:
+        states: what was known by that clock.
+        at: now, of the sample.
+    """
+
+    def not_later(then: str | None) -> str | None:
+        return at if then and moment(then) > moment(at) else then
+
+    return {
+        name: msgspec.structs.replace(
+            state, since=not_later(state.since), resolved=not_later(state.resolved), beyond=None, said=None
+        )
+        for name, state in states.items()
+    }
+
+
 def _judged(before: State, rule: Rule, found: Finding, at: str) -> State:
     """Return a rule's state after a finding, what is said of it apart."""
     if found.word == "unknown":

@@ -145,33 +145,34 @@ class Delivery:
 def send(
     to: Webhook,
     notice: Notice,
-    *,
     patience: float = 60.0,
+    *,
     wait: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Delivery:
     """Send a notice, and try again while that may help.
 
     Args:
         to: where.
         notice: what; its id is the ``Idempotency-Key`` of every attempt.
-        patience: seconds that all pauses together may take; a receiver that asks for more is left for the next run.
-            Default a minute, which is what a cron job has; 0 tries once.
+        patience: seconds after which no attempt begins any more; a receiver that asks for more is left for the next
+            run. Default a minute, which is what a cron job has; 0 tries once.
         wait: waits for so many seconds.
         now: the time, in seconds since 1970.
+        clock: monotonic seconds.
     """
     body = msgspec.json.encode(payload(notice))
-    pauses, slept = iter(_PAUSES), 0.0
+    pauses, begun = iter(_PAUSES), clock()
     while True:
         answer = attempt(to, notice.id, body, int(now()))
         if answer.delivered or not answer.again:
             return Delivery(answer.delivered, not answer.delivered, answer.reason)
         pause = next(pauses, None)
         after = answer.after if answer.after is not None else (pause or 0.0) * random.uniform(1.0, 1.5)  # noqa: S311 - jitter
-        if pause is None or slept + after > patience:
+        if pause is None or clock() - begun + after > patience:
             return Delivery(delivered=False, reason=answer.reason, after=after)
         wait(after)
-        slept += after
 
 
 def attempt(to: Webhook, key: str, body: bytes, timestamp: int) -> Answer:

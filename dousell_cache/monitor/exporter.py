@@ -50,20 +50,28 @@ class MonitorCollector(Collector):
         """Yield every metric that there is something to say of."""
         with self._lock:
             if self._now() >= self._until:
-                self._seen = [(monitor.look(), monitor.totals) for monitor in self._monitors]
-                self._until = self._now() + FRESH_SECONDS
+                self._look()
             seen = self._seen
         yield from exposed(seen)
+
+    def look(self) -> None:
+        """Look at every environment, whether or not anybody scrapes: alerts do not wait for Prometheus."""
+        with self._lock:
+            self._look()
 
     def describe(self) -> list[Any]:
         """Say nothing: a look is for a scrape, not for being registered."""
         return []
 
+    def _look(self) -> None:
+        self._seen = [(monitor.look(), monitor.totals) for monitor in self._monitors]
+        self._until = self._now() + FRESH_SECONDS
 
-def registry_of(monitors: Sequence[Monitor]) -> CollectorRegistry:
-    """Return a registry that serves these monitors, and nothing of the process itself."""
+
+def registry_of(collector: MonitorCollector) -> CollectorRegistry:
+    """Return a registry that serves what a collector sees, and nothing of the process itself."""
     registry = CollectorRegistry()
-    registry.register(MonitorCollector(monitors))
+    registry.register(collector)
     return registry
 
 

@@ -48,7 +48,8 @@ def _rate(name: str, *selectors: str, by: str = "environment") -> str:
 
 
 def _share(outcome: str, by: str) -> str:
-    return f"{_rate('reads', equal('outcome', outcome), by=by)} / {_rate('reads', by=by)}"
+    reads = _rate("reads", by=by)
+    return f"({_rate('reads', equal('outcome', outcome), by=by)} or 0 * {reads}) / {reads}"
 
 
 def _quantile(share: float) -> str:
@@ -95,7 +96,7 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel(
         "Locks not granted",
-        "busy: somebody else has it (double clicks); unavailable: nobody could say; lost: while it was held.",
+        "A second. busy: somebody else has it (double clicks); unavailable: nobody could say; lost: while it was held.",
         "short",
         {"{{family}} {{outcome}}": _rate("locks", _NOT_GRANTED, by="family, outcome")},
     ),
@@ -104,8 +105,8 @@ PANELS: tuple[Panel, ...] = (
         "What the server has allocated, and its limit; a limit of 0 is none.",
         "bytes",
         {
-            "used {{node}}": _now("server_used_memory_bytes"),
-            "limit {{node}}": _now("server_max_memory_bytes"),
+            "used {{environment}} {{node}}": _now("server_used_memory_bytes"),
+            "limit {{environment}} {{node}}": _now("server_max_memory_bytes"),
         },
     ),
     Panel(

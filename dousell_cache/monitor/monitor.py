@@ -131,9 +131,9 @@ class Monitor:
 
     @property
     def name(self) -> str:
-        """What this monitor is told apart from others by: where it looks, and at which namespace."""
+        """What this monitor is told apart from others by: where it looks, how far back, and at which namespace."""
         environment = self._place.environment
-        return f"{environment.name} {environment.address} {self._namespace}"
+        return f"{environment.name} {environment.address} {self._window:g}h {self._namespace}"
 
     @property
     def memory(self) -> Memory | None:
@@ -178,14 +178,15 @@ class Monitor:
         return self._compared(now, look, hours)
 
     def _compared(self, now: float, look: Look, hours: Hours) -> Sample:
-        last, first = self._last, self._first or look
+        is_back = self._last is not None and now < self._last.at  # a clock was set back: no seconds lie between
+        last, first = (None, look) if is_back else (self._last, self._first or look)
         shown = {name: hours[name] for name in hours_back(now, self._window)}
         counts = gathered(shown, since(now, self._window))
         window = delta(first.server, look.server, look.at - first.at)
         own = Lookups(look.own.found - first.own.found, look.own.absent - first.own.absent)
         moved = {figure: count - first.sums.get(figure, 0) for figure, count in look.sums.items()}
         compared = reconcile(window, moved, own) if last else None
-        self._move_on(first, look, anew=bool(window.gaps))
+        self._move_on(first, look, anew=is_back or bool(window.gaps))
         return msgspec.structs.replace(
             self._blank(now),
             server=look.server,

@@ -49,7 +49,7 @@ def expression(rule: Rule, limits: Limits) -> str:
         "hit_rate": _kept(rule, _hit_rate("high", limits), _hit_rate("low", limits)),
         "evictions": f"increase({named('server_evicted_keys')}[{rule.quiet / 60:.0f}m]) > 0",
         "memory": _kept(rule, f"{memory} > {limits.memory:g}", f"{memory} >= {limits.memory_back:g}"),
-        "breaker": f"increase({named('breaker_opened')}[1h]) > 0",
+        "breaker": _happened(named("breaker_opened")),
         "lock_refusals": _locks("unavailable"),
         "lost_locks": _locks("lost"),
         "replication": f"{named('server_link_up')} == 0 or {replicas} < max_over_time({replicas}[1d])",
@@ -70,7 +70,12 @@ def _hit_rate(bound: str, limits: Limits) -> str:
 
 
 def _locks(outcome: str) -> str:
-    return f"increase({named('locks', equal('outcome', outcome))}[1h]) > 0"
+    return _happened(named("locks", equal("outcome", outcome)))
+
+
+def _happened(counter: str) -> str:
+    """Return when something was counted in the last hour; a counter that is new then has no increase, but its value."""
+    return f"increase({counter}[1h]) > 0 or ({counter} unless max_over_time({counter}[1d] offset 1h)) > 0"
 
 
 def alert_rules(limits: Limits | None = None) -> str:

@@ -19,6 +19,7 @@ from ..connecting import connect_async
 from ..dousell.pages import Pages
 from ..dousell.properties import HOME_KEY, property_key, search_key
 from ..dousell.site import Site
+from ..measure.kpis import kpis_in_force
 from ..measure.load import run_open_loop
 from ..measure.outcomes import outcomes
 from ..measure.popularity import zipf_ranks
@@ -26,6 +27,9 @@ from ..measure.provenance import commit
 from ..measure.result import Result, this_host, utc_now
 from ..measure.workload import Schedule
 from ..transport.connect import Place
+from .alert_book import Watch
+from .alert_file import InMemory
+from .alert_rules import limits_of, rules
 from .figures import Sample
 from .monitor import Monitor
 
@@ -96,6 +100,11 @@ class Watched:
     seconds: float
     samples: list[Sample]
     stopped: bool
+
+    @property
+    def alert_level(self) -> float:
+        """The hit rate below which an alert fires, as the targets in force say."""
+        return limits_of(kpis_in_force()).hit_rate
 
     @property
     def reading(self) -> str:
@@ -179,7 +188,8 @@ async def _look(
     loop = asyncio.get_running_loop()
     # One thread, so that the monitor is closed after a look that is under way, never during it.
     with ThreadPoolExecutor(1, "dousell-cache monitor") as thread:
-        monitor = Monitor(Place(site.environment), namespace=namespace)
+        watch = Watch(InMemory(), rules(limits_of(kpis_in_force())))
+        monitor = Monitor(Place(site.environment), namespace=namespace, alerts=watch)
         try:
             for number in range(plan.looks):
                 await asyncio.sleep(plan.every if number else 0)
@@ -203,6 +213,8 @@ async def _visitors(site: Site, plan: WatchPlan) -> AsyncIterator[tuple[str, Cal
         finally:
             reading.cancel()
             await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.result()  # what kept visitors from coming is no cold cache
 
 
 async def _read(cache: AsyncCache, site: Site, plan: WatchPlan) -> Any:

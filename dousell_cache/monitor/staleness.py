@@ -67,7 +67,7 @@ async def compare(
         key: the key.
         peek: looks at the cache without counting a read.
         load: reads the origin.
-        settle: waits as long as a writer may take from its change to its invalidation.
+        settle: waits as long as a writer may take from its change to its invalidation, or raises to end it here.
     """
     before = await peek(key)
     if before.value is MISSING or before.outcome not in ("hit", "stale"):
@@ -91,6 +91,10 @@ def _alike(held: Any, loaded: Any) -> bool:
 def _canonical(value: Any) -> bytes:
     plain = msgspec.json.decode(msgspec.json.encode(value))  # dates and dataclasses as a hit shows them
     return msgspec.json.encode(plain, order="sorted")
+
+
+class _CutShort(Exception):
+    """The block was left before a writer's time was over: nothing can be said."""
 
 
 class _Probe:
@@ -191,6 +195,8 @@ class StalenessProbe(_Probe):
         while (key := self._waiting.get()) and not self._ended.is_set():
             try:
                 self._note(run_blocking(compare(key, self._peek, self._load, self._pass)))
+            except _CutShort:
+                return
             except Exception:  # noqa: BLE001 - an origin may raise anything, and watching goes on
                 self._failed(key)
 
@@ -201,7 +207,8 @@ class StalenessProbe(_Probe):
         return self._loaders[family(key)](key)
 
     async def _pass(self) -> None:
-        self._ended.wait(self._settle)
+        if self._ended.wait(self._settle):
+            raise _CutShort
 
 
 class AsyncStalenessProbe(_Probe):

@@ -135,10 +135,11 @@ def _keys(server: ServerFigures) -> Iterator[RenderableType]:
     for row in server.families[:MOST_FAMILIES]:
         table.add_row(Text(row.family), _bytes(row.bytes), f"{row.keys:,.0f}", _bytes(row.largest))
     yield table
-    for name, keys in (("big", server.big), ("hot", server.hot)):
-        if keys:
-            told = ", ".join(f"{key.key} {_bytes(key.bytes or 0)}" for key in keys[:_KEYS_SHOWN])
-            yield Text(f"{name} keys of {server.sampled} looked at: {told}", "dim")
+    big = [f"{key.key} {_bytes(key.bytes or 0)}" for key in server.big[:_KEYS_SHOWN]]
+    hot = [f"{key.key} {key.frequency} by LFU" for key in server.hot[:_KEYS_SHOWN]]
+    for name, told in (("big", big), ("hot", hot)):
+        if told:
+            yield Text(f"{name} keys of {server.sampled} looked at: {', '.join(told)}", "dim")
 
 
 def _words(sample: Sample) -> Iterator[Text]:

@@ -24,13 +24,12 @@ def withdrawals(run: Invalidation) -> Picture:
         _dress(above)
         _stale(below, run)
         figure.legend(loc="outside lower center", ncols=3)
-    stale = "; ".join(f"{each.way.name}: {each.stale:,} of {len(each.reads):,}" for each in run.ways)
-    caption = f"Stale reads, which began after the old version was withdrawn and still showed it: {stale}."
-    medians = "; ".join(
-        f"{each.way.name}: {np.median(each.until_correct_ms):,.0f} ms"
-        for each in run.ways
-        if len(each.until_correct_ms)
+    stale = "; ".join(f"{each.way.name}: {_counted(each)}" for each in run.ways)
+    caption = (
+        "Stale reads, of those that began after an old version was withdrawn (by time to live alone: replaced) "
+        f"and might have shown it: {stale}."
     )
+    medians = "; ".join(f"{each.way.name}: {_time(each, 50)}" for each in run.ways)
     return picture(figure, f"Time from a change to its first correct answer, medians: {medians}. {caption}", caption)
 
 
@@ -50,12 +49,21 @@ def way_table(run: Invalidation) -> Table:
 
 
 def _cells(each: WayMeasured) -> tuple[str, ...]:
-    times = each.until_correct_ms
-    p50, p95 = (number(float(np.percentile(times, p)), "ms") if len(times) else "–" for p in (50, 95))
-    unseen = f" ({each.unseen:,} not seen)" if each.unseen else ""
-    counted = f"{'✗' if each.stale else '✓'} {each.stale:,} of {len(each.reads):,}"
-    share = (number(each.stale_share.value, "%"), interval(each.stale_share, "%"))
-    return (each.way.name, f"{len(each.changes):,}{unseen}", p50, p95, counted, *share, _longest(each))
+    lacking = [f"{count:,} not {what}" for count, what in ((each.untold, "told"), (each.unseen, "seen")) if count]
+    changes = f"{len(each.changes):,}" + (f" ({', '.join(lacking)})" if lacking else "")
+    mark = "✗" if each.stale else "✓" if each.at_risk else "–"
+    share = (number(each.stale_share.value, "%"), interval(each.stale_share, "%")) if each.at_risk else ("–", "–")
+    times = (_time(each, 50), _time(each, 95))
+    return (each.way.name, changes, *times, f"{mark} {_counted(each)}", *share, _longest(each))
+
+
+def _counted(each: WayMeasured) -> str:
+    return f"{each.stale:,} of {each.at_risk:,}"
+
+
+def _time(each: WayMeasured, percent: float) -> str:
+    found = each.until_correct(percent)
+    return number(found.value, "ms") if found else "not seen" if each.changes else "–"
 
 
 def _longest(each: WayMeasured) -> str:
@@ -64,9 +72,8 @@ def _longest(each: WayMeasured) -> str:
 
 def _seen(axes: Axes, each: WayMeasured) -> None:
     ordered, (colour, dash) = np.sort(each.until_correct_ms) / 1000, _LOOKS[each.way.name]
-    if len(ordered):
-        shares = np.arange(1, len(ordered) + 1) / len(each.changes)
-        axes.step(ordered, shares, dash, where="post", color=colour, label=each.way.name, lw=2)
+    shares = np.arange(1, len(ordered) + 1) / max(1, len(each.changes))
+    axes.step(ordered, shares, dash, where="post", color=colour, label=each.way.name, lw=2)
 
 
 def _dress(axes: Axes) -> None:
@@ -76,10 +83,10 @@ def _dress(axes: Axes) -> None:
 
 
 def _stale(axes: Axes, run: Invalidation) -> None:
-    shares = [each.stale / max(1, len(each.reads)) for each in run.ways]
+    shares = [each.stale / max(1, each.at_risk) for each in run.ways]
     axes.barh(range(len(shares)), shares, color=[_LOOKS[each.way.name][0] for each in run.ways], height=0.6)
     for line, (each, value) in enumerate(zip(run.ways, shares, strict=True)):
-        axes.annotate(f" {each.stale:,} of {len(each.reads):,}", (value, line), va="center", fontsize=9)
+        axes.annotate(f" {_counted(each)}", (value, line), va="center", fontsize=9)
     axes.set(title="Stale reads", ylim=(len(shares) - 0.4, -0.6), xlim=(0, max(0.01, 1.25 * max(shares))))
     axes.set_yticks(range(len(shares)), [each.way.name for each in run.ways], fontsize=9)
     axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))

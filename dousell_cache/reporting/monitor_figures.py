@@ -83,10 +83,11 @@ def evictions_over_time(samples: Sequence[Sample]) -> Picture:
     evicted = np.array([_evicted(sample) for sample in _some(samples)])
     with mpl.rc_context(fname=STYLE):
         figure, axes = _canvas("Entries evicted since the look before", "entries")
-        _draw(axes, samples, evicted, np.fmax, color=COLOURS["miss"], lw=1.5, drawstyle="steps-post")
+        _draw(axes, samples, evicted, np.fmax, color=COLOURS["miss"], lw=1.5, drawstyle="steps-pre")
         axes.set_ylim(bottom=0)
     total, looks = np.nansum(evicted), int(np.count_nonzero(np.nan_to_num(evicted)))
-    return _picture(figure, samples, f"Evictions: {total:,.0f} entries, at {looks:,} of {len(samples):,} looks.")
+    said = "unknown" if np.isnan(evicted).all() else f"{total:,.0f} entries, at {looks:,} of {len(samples):,} looks"
+    return _picture(figure, samples, f"Evictions: {said}.")
 
 
 def alerts_over_time(samples: Sequence[Sample]) -> Picture:
@@ -99,7 +100,8 @@ def alerts_over_time(samples: Sequence[Sample]) -> Picture:
     with mpl.rc_context(fname=STYLE):
         figure, axes = _canvas("When which alert fired", "")
         for line, bars in enumerate(spans.values()):
-            axes.broken_barh([(begin, end - begin) for begin, end in bars], (line - 0.35, 0.7), color=COLOURS["miss"])
+            lengths = [(begin, end - begin) for begin, end in bars]  # an edge, too: one look's has no length
+            axes.broken_barh(lengths, (line - 0.35, 0.7), color=COLOURS["miss"], linewidth=1.5)
         axes.set_yticks(range(len(spans)), list(spans))
         axes.set_ylim(max(len(spans), 1) - 0.4, -0.6)
         _dates(axes, _days([samples[0].at, samples[-1].at]))
@@ -160,7 +162,16 @@ def _draw_interval(axes: Axes, samples: Sequence[Sample], figure: Series, colour
 def _draw(axes: Axes, samples: Sequence[Sample], values: Series, worst: np.ufunc, **style: Any) -> None:
     times, drawn = _thinned(samples, values, worst)
     axes.plot(times, drawn, **style)
+    lone = _lone(drawn)  # a line of one point is not to be seen
+    axes.plot(times[lone], drawn[lone], "o", color=style["color"], ms=5, zorder=3)
     _dates(axes, times)
+
+
+def _lone(values: Series) -> NDArray[np.bool_]:
+    """Tell which figures have no neighbour."""
+    there = np.pad(~np.isnan(values), 1)
+    alone: NDArray[np.bool_] = there[1:-1] & ~there[:-2] & ~there[2:]
+    return alone
 
 
 def _thinned(samples: Sequence[Sample], values: Series, worst: np.ufunc) -> tuple[Series, Series]:
@@ -199,7 +210,7 @@ def _spans(samples: Sequence[Sample]) -> dict[str, list[tuple[float, float]]]:
 
 def _length(bars: Sequence[tuple[float, float]]) -> str:
     minutes = sum(end - begin for begin, end in bars) * 1440
-    return f"{minutes:,.0f} min in all"
+    return f"{minutes:,.0f} min in all" if minutes >= 1 else "less than a minute in all"
 
 
 def _told(values: Series, choose: Callable[[Series], float], write: Callable[[float], str]) -> str:

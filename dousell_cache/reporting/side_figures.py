@@ -16,20 +16,19 @@ from .figures import STYLE, Picture, picture
 from .tables import interval, number
 
 # Okabe and Ito's palette, as for outcomes; a dash and a marker besides, so that none is told by its colour alone.
-_ORIGIN = "origin alone"
 _LOOKS = {
     "local": ("#009E73", "-", "o"),
     "dedicated": ("#CC79A7", "-.", "D"),
     "vercel": ("#0072B2", "--", "s"),
-    _ORIGIN: ("#7A5C00", ":", "^"),
 }
+_ORIGIN_LOOK = ("#7A5C00", ":", "^")
 _PERCENTS = (50, 95, 99)
 
 
 def latency_curves(run: SideBySide) -> Picture:
     """Draw which share of the reads was answered within each time, in each environment and by the origin alone."""
-    series = {side.label: side.answered_ms for side in run.sides} | {_ORIGIN: run.origin.response_ms}
-    looks = [*(_LOOKS[side.name] for side in run.sides), _LOOKS[_ORIGIN]]
+    series = {side.label: side.answered_ms for side in run.sides} | {run.origin_label: run.origin.response_ms}
+    looks = [*(_LOOKS[side.name] for side in run.sides), _ORIGIN_LOOK]
     with mpl.rc_context(fname=STYLE):
         figure, axes = _canvas("Share of reads answered within …", "response time, ms (logarithmic)")
         for (label, times), look in zip(series.items(), looks, strict=True):

@@ -34,20 +34,15 @@ def failures_over_time(run: Survival) -> Picture:
 
 def phase_table(rows: Sequence[PhaseRow]) -> Table:
     """Show what became of the reads of each phase."""
-    cells = [
-        (
-            row.name,
-            f"{row.reads:,}",
-            _counted(row.outcomes),
-            f"✗ {row.unanswered:,}" if row.unanswered else "✓ none",
-            number(row.p50_ms, "ms"),
-            number(row.p95_ms, "ms"),
-            number(row.slowest_ms, "ms"),
-        )
-        for row in rows
-    ]
+    cells = [(row.name, f"{row.reads:,}", *(_became(row) if row.reads else ("–",) * 5)) for row in rows]
     headers = ("phase", "reads", "answered by", "failed", "P50", "P95", "slowest")
     return Table("What became of the reads of each phase", headers, cells)
+
+
+def _became(row: PhaseRow) -> tuple[str, ...]:
+    failed = f"✗ {row.unanswered:,}" if row.unanswered else "✓ none"
+    times = (number(time, "ms") for time in (row.p50_ms, row.p95_ms, row.slowest_ms))
+    return (_counted(row.outcomes), failed, *times)
 
 
 def own_cost_table(run: Survival) -> Table:
@@ -79,7 +74,7 @@ def _reads(axes: Axes, run: Survival) -> None:
         times, answered = load.times[chosen], load.response_ms[chosen]
         axes.scatter(times, answered, s=14, alpha=0.6, linewidths=0, label=label, marker=marker, color=colour)
     axes.set_yscale("log")
-    axes.set_ylim(top=3 * float(load.response_ms.max()))
+    axes.set_ylim(top=3 * float(load.response_ms.max(initial=1.0)))
     axes.yaxis.set_major_formatter("{x:,g}")
 
 

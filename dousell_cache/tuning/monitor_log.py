@@ -1,8 +1,9 @@
 """What ``MONITOR`` printed, as a trace: the only record that needs nothing installed where the cache is used.
 
 Reads are ``GET``, ``GETEX`` and ``MGET``, and this package's own scripts that read. Withdrawals are ``DEL``,
-``UNLINK``, ``FLUSHDB`` and ``FLUSHALL``, and this package's own, those of tags included. A ``SET`` of any kind is taken
-for the fill that follows a miss, which is no request of anybody. What else there was is counted and named.
+``UNLINK``, ``FLUSHDB`` and ``FLUSHALL``, and this package's own, those of tags included. ``GETDEL`` is both. What the
+``SET`` of another client is, a fill or a change, has to be said (see :mod:`.writes`). What else there was is counted
+and named.
 """
 
 import re
@@ -13,8 +14,9 @@ from pathlib import Path
 from .. import scripts
 from .recordings import Reading
 from .trace import INVALIDATE, READ, Trace
+from .writes import Writes, named, notes_on_writes
 
-_LINE = re.compile(r'^\+?(?P<time>\d+\.\d+) \[(?P<db>\d+) (?P<source>[^\]]*)\] (?P<words>"(?:.*)")$')
+_LINE = re.compile(r'^\+?(?P<time>\d+\.\d+) \[(?P<db>\d+) (?P<source>.*?)\] (?P<words>"(?:.*)")$')
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
@@ -22,7 +24,10 @@ _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 _BESIDE = re.compile(r"\}.*:(version|lease|old|waiting|wake:[^:]*|lock|fence|queue|turn|bell:[^:]*|gone:[^:]*)$")
 _VERSION = re.compile(r"\}.*:version$")
 _OUR_OWN_WORK = {scripts.SETTLE.sha, scripts.RENEW.sha, scripts.VERSIONS.sha, scripts.SET.sha}
+_WRITTEN = {"SET", "SETEX", "PSETEX", "GETSET", "MSET", "SETNX", "MSETNX"}
 _FIRST_LINES = 5
+
+_NOT_IN_IT = "reads that a process answered itself are not in it"
 
 Event = tuple[int, str]
 """An operation and a key's name on the server."""
@@ -34,38 +39,41 @@ def looks_like_monitor(path: Path) -> bool:
         return any(_LINE.match(line.rstrip("\r\n")) for line, _ in zip(file, range(_FIRST_LINES), strict=False))
 
 
-def read_monitor(path: Path, *, sort: bool) -> Reading:
+def read_monitor(path: Path, writes: Writes | None, *, sort: bool) -> Reading:
     """Return what MONITOR printed as a trace.
 
     Args:
         path: the file.
+        writes: what ``SET`` and its like are; None: there are none, or the file is refused.
         sort: whether to put lines that are out of order in order.
 
     Raises:
-        ValueError: a line is none of MONITOR's, or nothing in it reads; the message names the file and the line.
+        ValueError: a line is none of MONITOR's, or nothing in it reads, or it has writes that may be fills or changes;
+            the message names the file, and the line if it is one's.
     """
     times: list[float] = []
     keys: list[str] = []
     operations: list[int] = []
-    log = _Log()
+    log = _Log(writes == "changes")
     for number, line in _lines(path):
         told = _LINE.match(line)
-        if told is None:
+        words = _words(told["words"]) if told else []
+        if told is None or not words:
             message = f"{path}, line {number}, is none that MONITOR prints: {line[:40]!r}"
             raise ValueError(message)
         at = float(told["time"])
         if times and at < times[-1] and not sort:
             message = f"{path}, line {number}, is earlier than the one above it: ask for it to be sorted"
             raise ValueError(message)
-        for operation, key in log.events(told["db"], told["source"], _words(told["words"])):
+        for operation, key in log.events(told["db"], told["source"], words):
             times.append(at)
             keys.append(key)
             operations.append(operation)
     if READ not in operations:
         message = f"{path} has no GET, GETEX or MGET in it, so there is nothing that a cache could answer"
         raise ValueError(message)
-    trace = Trace.of(times, keys, operations, sort=sort)
-    return Reading(trace, tuple(log.notes()))
+    notes = (*log.notes(), *notes_on_writes(str(path), writes, log.unclear, log.fills), _NOT_IN_IT)
+    return Reading(Trace.of(times, keys, operations, sort=sort), notes)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -94,15 +102,22 @@ def _unescaped(word: str) -> str:
 
 
 class _Log:
-    """What commands meant so far: which keys were met, which tags they had, and what was left out."""
+    """What commands meant so far: which keys were met, which tags they had, what was written and what was left out.
 
-    def __init__(self) -> None:
+    Args:
+        changed: whether a write that may be a fill or a change is a change.
+    """
+
+    def __init__(self, changed: bool) -> None:
+        self.unclear, self.fills = Counter[str](), Counter[str]()
+        self._changed = changed
         self._left_out = Counter[str]()
         self._met: dict[str, None] = {}
         self._tagged: dict[str, dict[str, None]] = {}
         self._meanings: dict[str, Callable[[list[str]], Iterable[Event]]] = {
             "GET": lambda names: self._reads(names[:1]),
             "GETEX": lambda names: self._reads(names[:1]),
+            "GETDEL": lambda names: [*self._reads(names[:1]), *self._withdrawn(names[:1])],
             "MGET": self._reads,
             "DEL": self._withdrawn,
             "UNLINK": self._withdrawn,
@@ -116,10 +131,11 @@ class _Log:
             return ()
         start = "" if db == "0" else f"{db}/"
         if command in ("EVAL", "EVALSHA"):
-            sha = names[0] if command == "EVALSHA" else _SHA_OF.get(names[0], "")
-            return self._script(sha, [start + name for name in names[2 : 2 + int(names[1])]])
+            return self._script(command, names, start)
         if command == "FLUSHDB":
             return self._withdrawn([key for key in self._met if (key.split("/")[0] == db) == (db != "0")])
+        if command in _WRITTEN:
+            return self._written(command, [word.upper() for word in names[2:]], [start + name for name in names])
         meaning = self._meanings.get(command)
         if meaning is None:
             self._left_out[command] += 1
@@ -127,11 +143,9 @@ class _Log:
         return meaning([start + name for name in names])
 
     def notes(self) -> Iterator[str]:
-        """Yield what there is to know about the trace."""
+        """Yield what was left out, writes apart."""
         if self._left_out:
-            named = ", ".join(f"{count:,} {command}" for command, count in self._left_out.most_common(8))
-            yield f"commands that are neither reads nor withdrawals were left out: {named}"
-        yield "a SET was taken for the fill that follows a miss; reads that a process answered itself are not in it"
+            yield f"commands that are neither reads nor withdrawals were left out: {named(self._left_out)}"
 
     def _reads(self, names: list[str]) -> Iterable[Event]:
         keys = [name for name in names if not _BESIDE.search(name)]
@@ -141,7 +155,23 @@ class _Log:
     def _withdrawn(self, names: list[str]) -> Iterable[Event]:
         return [(INVALIDATE, name) for name in names if not _BESIDE.search(name)]
 
-    def _script(self, sha: str, names: list[str]) -> Iterable[Event]:
+    def _written(self, command: str, options: list[str], names: list[str]) -> Iterable[Event]:
+        keys = names[::2] if command.startswith("M") else names[:1]
+        if command == "SET" and "NX" in options:
+            command = "SET NX"
+        if command.endswith("NX"):  # it stores only where nothing is
+            self.fills[command] += len(keys)
+            return ()
+        self.unclear[command] += len(keys)
+        return self._withdrawn(keys) if self._changed else ()
+
+    def _script(self, command: str, words: list[str], start: str) -> Iterable[Event]:
+        count = int(words[1]) if words[1:] and words[1].isdecimal() else len(words)
+        if count > len(words) - 2:  # the server refuses it, and MONITOR prints it all the same
+            self._left_out[command] += 1
+            return ()
+        sha = words[0] if command == "EVALSHA" else _SHA_OF.get(words[0], "")
+        names = [start + name for name in words[2 : 2 + count]]
         if sha == scripts.READ.sha:
             return self._reads(names)
         if sha == scripts.LEASE.sha:  # its read has a line of its own, and its tags are told here
@@ -152,7 +182,7 @@ class _Log:
         elif sha == scripts.INVALIDATE_TAGS.sha:
             return self._withdrawn([key for version in names for key in self._tagged.get(version, ())])
         elif sha not in _OUR_OWN_WORK:
-            self._left_out["EVALSHA"] += 1
+            self._left_out[command] += 1
         return ()
 
 

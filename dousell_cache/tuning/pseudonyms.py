@@ -1,4 +1,4 @@
-"""Pseudonyms: keys and tags as keyed hashes, and which keys a sample keeps. Pure.
+"""Pseudonyms: keys, tags and families as keyed hashes, and which keys a sample keeps. Pure.
 
 The hash is keyed BLAKE2b: equal keys have equal pseudonyms, and who does not have the secret cannot find a key by
 guessing at it.
@@ -11,7 +11,7 @@ _ALL = 2.0 ** (8 * _BYTES)
 
 
 class Pseudonyms:
-    """Name keys and tags by a secret.
+    """Name keys, tags and families by a secret.
 
     Args:
         secret: keys the hash; at most 64 bytes.
@@ -30,6 +30,10 @@ class Pseudonyms:
     def tag(self, tag: str) -> str:
         """Return the pseudonym of a tag, which no key of that name shares."""
         return self._hashed(tag, b"tag")
+
+    def family(self, family: str) -> str:
+        """Return the pseudonym of a family, which no key and no tag of that name shares."""
+        return self._hashed(family, b"family")
 
     def _hashed(self, text: str, person: bytes) -> str:
         return blake2b(text.encode(), digest_size=_BYTES, key=self._secret, person=person).hexdigest()

@@ -39,7 +39,7 @@ class Recorded(NamedTuple):
 
     Args:
         events: those that were written.
-        lost: those that were not, because the disk failed or was too slow; the recording says so too.
+        lost: those that were not, because the disk failed or was too slow, or ``family`` raised; the recording says so.
         failures: how often the disk failed; the first time in a row is logged.
     """
 
@@ -62,7 +62,7 @@ class Recorder:
         rotate_seconds: and when it is so old; default 3600.
         keep: how many finished files stay in the folder; default 168, a week of quiet hours.
         family: from a key to what is written in plain; default what stands before its first colon, the whole key
-            where there is none.
+            where there is none. What it raises for is not recorded, and counted as lost.
 
     Raises:
         ConfigurationError: an argument makes no sense; no message quotes the secret.
@@ -95,9 +95,7 @@ class Recorder:
         if type(event) not in RECORDED or self._closed:
             return
         if len(self._waiting) >= _MOST_WAITING:
-            with self._counting:
-                self._lost += 1
-                self._unsaid += 1
+            self._lose(1)
             return
         self._waiting.append((time.monotonic(), event))
         if self._thread is None:
@@ -141,7 +139,7 @@ class Recorder:
         """Have a queue and locks of this process's own; in a forked child the parent writes what waited."""
         self._waiting = deque[tuple[float, Event]]()
         self._events = self._lost = self._failures = self._unsaid = 0
-        self._is_failing = False
+        self._is_failing = self._is_unnamed = False
         self._writing, self._counting, self._stop = threading.Lock(), threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
         self._files.forget()
@@ -164,27 +162,43 @@ class Recorder:
 
     def _write(self, count: int) -> None:
         """Write so many of the events that wait."""
-        events = [self._waiting.popleft() for _ in range(count)]
-        if not events and not self._unsaid:
-            return
+        since = time.time() - time.monotonic()  # the wall clock may be set, between two events it may not
+        waited = (self._waiting.popleft() for _ in range(count))
+        told = [rows for at, event in waited if (rows := self._rows_of(since + at, event)) is not None]
         unsaid = self._unsaid
-        if self._guarded(lambda: self._files.append(self._text(events, unsaid))):
-            self._events += len(events)
+        if not told and not unsaid:
+            return
+        if self._guarded(lambda: self._files.append(self._text(told, unsaid))):
+            self._events += len(told)
             with self._counting:
                 self._unsaid -= unsaid
         else:
-            with self._counting:
-                self._lost += len(events)
-                self._unsaid += len(events)
+            self._lose(len(told))
 
-    def _text(self, events: list[tuple[float, Event]], unsaid: int) -> bytes:
-        since = time.time() - time.monotonic()  # the wall clock may be set, between two events it may not
-        rows: list[Row] = [row for at, event in events for row in self._rows.of(since + at, event)]
+    def _rows_of(self, ended: float, event: Event) -> list[Row] | None:
+        """Return the rows of an event; None if it cannot be named, which is said once, without the key."""
+        try:
+            return list(self._rows.of(ended, event))
+        except Exception as error:  # noqa: BLE001 - the caller's own function may raise anything, and concerns one event
+            self._lose(1)
+            if not self._is_unnamed:
+                kind = type(error).__name__
+                logger.warning("recording in %s leaves out events that cannot be named: %s", self._files.folder, kind)
+            self._is_unnamed = True
+            return None
+
+    def _lose(self, count: int) -> None:
+        with self._counting:
+            self._lost += count
+            self._unsaid += count
+
+    def _text(self, told: list[list[Row]], unsaid: int) -> bytes:
+        rows = [row for rows in told for row in rows]
         if unsaid:
             rows.append(self._rows.lost(time.time(), unsaid))
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        return text.getvalue().encode()
+        return text.getvalue().encode(errors="backslashreplace")
 
     def _guarded(self, act: Callable[[], None]) -> bool:
         """Do something with the disk and return whether it went well; the first failure in a row is logged."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from .files import PART, finished_as, is_ours
-from .rows import Head
+from .rows import NO_FAMILY, Head
 from .tables import read_table
 from .trace import INVALIDATE, OUTCOMES, READ, Trace
 
@@ -92,7 +92,7 @@ def _notes(rows: pd.DataFrame, head: Head, keys: int) -> Iterator[str]:
     if writes:
         yield f"{writes:,} writes by set were left out: curves take entries to be loaded when a read misses"
     if lost:
-        yield f"{lost:,} events are missing: the disk failed, or was too slow"
+        yield f"{lost:,} events are missing: the disk failed or was too slow, or they could not be named"
     if head.sample < 1:
         yield f"a sample of {head.sample:g} of about {keys:,} keys"
 
@@ -118,6 +118,7 @@ class _Keys(NamedTuple):
 def _trace(rows: pd.DataFrame) -> Trace:
     """Return reads and withdrawals as a trace; what follows from a tag or a family comes in where it happened."""
     keys = _keys(rows)
+    families, family_names = _shown(keys)
     plain = np.flatnonzero(rows["op"].isin(("read", "invalidate")).to_numpy())
     resolved = [*_by_tag(rows, keys), *_by_family(rows, keys)]
     extra = np.array(resolved, np.int64).reshape(-1, 2)
@@ -131,8 +132,8 @@ def _trace(rows: pd.DataFrame) -> Trace:
         times=rows["time_ms"].to_numpy(np.float64)[at] / 1000,
         key_codes=np.concatenate([keys.codes[plain], extra[:, 1]])[order],
         key_names=keys.names,
-        family_codes=keys.families,
-        family_names=keys.family_names,
+        family_codes=families,
+        family_names=family_names,
         operations=np.where(is_read, READ, INVALIDATE).astype(np.uint8),
         load_ms=np.where(is_read, rows["load_ms"].to_numpy(np.float64)[at], np.nan),
         outcomes=np.where(is_read & (outcomes > 0), outcomes, 0).astype(np.uint8),
@@ -148,6 +149,13 @@ def _keys(rows: pd.DataFrame) -> _Keys:
     first = np.flatnonzero(named)[first]
     families, family_names = pd.factorize(rows["family"].to_numpy()[first])
     return _Keys(codes, tuple(names), families.astype(np.int64), tuple(family_names), first)
+
+
+def _shown(keys: _Keys) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return for each key its family, and their names; those that had no room share one."""
+    names = [NO_FAMILY if name.startswith(NO_FAMILY) else name for name in keys.family_names]
+    codes, shown = pd.factorize(np.array(names, object))
+    return codes.astype(np.int64)[keys.families], tuple(shown)
 
 
 def _by_tag(rows: pd.DataFrame, keys: _Keys) -> Iterator[tuple[int, int]]:
@@ -184,9 +192,10 @@ def _changes(rows: pd.DataFrame, keys: _Keys) -> NDArray[np.bool_]:
 
 
 def _by_family(rows: pd.DataFrame, keys: _Keys) -> Iterator[tuple[int, int]]:
-    """Yield (row, key) for each key of a withdrawn family that was met before."""
-    families = rows["family"].tolist()
+    """Yield (row, key) for each key of a withdrawn family that was met before, also where it had no room."""
+    families, pseudonyms = rows["family"].tolist(), rows["key"].tolist()
     numbers: dict[Any, int] = {name: number for number, name in enumerate(keys.family_names)}
     for row in np.flatnonzero(rows["op"].to_numpy() == "invalidate_family").tolist():
-        known = (keys.families == numbers.get(families[row], -1)) & (keys.first < row)
+        names = (families[row], f"{NO_FAMILY} {pseudonyms[row]}")
+        known = np.isin(keys.families, [numbers.get(name, -1) for name in names]) & (keys.first < row)
         yield from ((row, key) for key in np.flatnonzero(known).tolist())

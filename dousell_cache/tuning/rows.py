@@ -25,7 +25,7 @@ RECORDED = frozenset({Read, Invalidation, Write})
 """The events that make rows."""
 
 NO_FAMILY = "(no family)"
-"""What keys share for which there was no room to be a family of their own; a trace has the same word."""
+"""What families are called for which there is no room, with their pseudonym; a trace has the same word for them all."""
 
 _MOST_KNOWN = 200_000
 _MOST_FAMILIES = 1000  # as the cache's own counters have it
@@ -120,7 +120,8 @@ class Rows:
             return
         family = self._family(prefix)
         if prefix == f"{family}:":
-            yield (time_ms, "invalidate_family", family, "", "", "", "", "")
+            pseudonym = self._pseudonyms.family(family)  # its name where a process had no room for it
+            yield (time_ms, "invalidate_family", _one_line(family), pseudonym, "", "", "", "")
             return
         for key in [key for key in self._known if key.startswith(prefix)]:
             yield from self._of_key(key, time_ms, "invalidate", "", "", "", "")
@@ -136,13 +137,18 @@ class Rows:
     def _met(self, key: str) -> tuple[str, str]:
         if len(self._known) >= _MOST_KNOWN:
             del self._known[next(iter(self._known))]
-        known = self._known[key] = (self._named(self._family(key)), self._pseudonyms.key(key))
+        known = self._known[key] = (self._named(self._family(key), key), self._pseudonyms.key(key))
         return known
 
-    def _named(self, family: str) -> str:
-        if family not in self._families and len(self._families) >= _MOST_FAMILIES:
-            return NO_FAMILY  # keys without a colon are families of one, which would show each of them
-        return self._families.setdefault(family, " ".join(family.splitlines()))
+    def _named(self, family: str, key: str) -> str:
+        if family in self._families or len(self._families) < _MOST_FAMILIES:
+            return self._families.setdefault(family, _one_line(family))
+        # Keys without a colon are families of one, which would show each of them; nobody withdraws such a family.
+        return NO_FAMILY if family == key else f"{NO_FAMILY} {self._pseudonyms.family(family)}"
+
+
+def _one_line(family: str) -> str:
+    return " ".join(family.splitlines())
 
 
 def _ms(seconds: float) -> str:

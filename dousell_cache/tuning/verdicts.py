@@ -1,15 +1,14 @@
 """What to say of an experiment's arms: a verdict with its interval, and which arm a guardrail stops. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import ConfigurationError
 from .arms import Table
-from .evidence import Bounds, Figure, bounds, difference, excess, total
+from .evidence import Bounds, Estimate, Figure, bounds, difference, excess, total
 
-_SHARES: tuple[Figure, Figure] = ("stale", "errors")
 _ORIGIN_EFFECT = 0.1  # calls a read: what the guardrail's interval is narrowest for
 
 Finding = Literal["undecided", "alike", "better", "worse", "stopped"]
@@ -19,6 +18,9 @@ Finding = Literal["undecided", "alike", "better", "worse", "stopped"]
 @dataclass(frozen=True, slots=True)
 class Guardrails:
     """What stops an arm: each as soon as it is proved, at whatever look.
+
+    Of stale reads and errors it must be proved as well that the arm has more of them than the first one: an outage that
+    all arms share is no arm's fault, and stops none.
 
     Args:
         stale: the most of its reads that may be answered past their time; default 0.05.
@@ -111,13 +113,24 @@ def tripped(table: Table, arms: Sequence[str], guardrails: Guardrails) -> dict[s
     alpha = 0.05 / (3 * (len(arms) - 1))
     found: dict[str, str] = {}
     for number, arm in enumerate(arms[1:], 1):
-        stale, errors = (excess(table, number, name, getattr(guardrails, name)) for name in _SHARES)
-        origin = difference(table, number, "loads", times=guardrails.origin)
-        for sentence, estimate, effect in (
-            (f"more than {guardrails.stale:.1%} of its reads are stale", stale, guardrails.stale),
-            (f"more than {guardrails.errors:.1%} of its reads fail", errors, guardrails.errors),
-            (f"more than {guardrails.origin:g} times the origin calls of {arms[0]}", origin, _ORIGIN_EFFECT),
-        ):
-            if bounds(estimate, effect, alpha).low > 0:
+        for sentence, effect, estimates in _limits(table, number, arms[0], guardrails):
+            if all(bounds(estimate, effect, alpha).low > 0 for estimate in estimates):
                 found.setdefault(arm, sentence)
     return found
+
+
+def _limits(
+    table: Table, number: int, control: str, guardrails: Guardrails
+) -> Iterator[tuple[str, float, list[Estimate | None]]]:
+    """Yield what may be said against an arm, the effect to look for, and what must all be above 0 to say so.
+
+    Of two estimates that must both be proved, each may be tested at the whole level (Berger 1982): the limit alone says
+    what is too much, the difference from the first arm that it is the arm's, and no outage that all of them share.
+    """
+    shares: tuple[tuple[Figure, str], ...] = (("stale", "are stale"), ("errors", "fail"))
+    for figure, happens in shares:
+        limit: float = getattr(guardrails, figure)
+        sentence = f"more than {limit:.1%} of its reads {happens}, and more than of those of {control}"
+        yield sentence, limit, [excess(table, number, figure, limit), difference(table, number, figure)]
+    calls = difference(table, number, "loads", times=guardrails.origin)
+    yield f"more than {guardrails.origin:g} times the origin calls of {control}", _ORIGIN_EFFECT, [calls]
