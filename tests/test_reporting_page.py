@@ -264,6 +264,15 @@ def test_a_page_in_french(tmp_path: Path) -> None:
     assert seen.exact == shown(results, tmp_path).exact
 
 
+def test_what_stays_english_is_said_once(tmp_path: Path) -> None:
+    """A French page says which of its parts are English, also where environments were only compared; no other does."""
+    compared = msgspec.structs.replace(made_up({"local": together(row("local"))}), together=together(row("local")))
+    only = msgspec.structs.replace(compared, environments={})
+    for results in (made_up({"local": measured(GOOD)}), only):
+        assert Seen(page.render(results, tmp_path, "fr")).text.count("Restent en anglais") == 1
+        assert "Restent en anglais" not in shown(results, tmp_path).text
+
+
 def test_the_prose_of_the_suites_notebooks_is_french_too(tmp_path: Path) -> None:
     """On a French page it is French and marked as such; a cell that its reader has changed is as they wrote it."""
     notebook = read_notebook(catalog.find("01").path)
