@@ -205,6 +205,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "measure": SITE | {"measure"},
     "measure.stats": {"errors"},
     "measure.phases": {"events", "measure.load_result"},
+    "measure.plans": {"errors"},
     "measure.withdrawals": set(),
     "measure.survival": SITE | {"measure", "testing.faults"},
     "monitor": SITE | {"adapters", "measure", "monitor"},

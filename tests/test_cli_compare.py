@@ -203,7 +203,7 @@ def test_what_is_not_like_it_is_left_out_of_its_history(tmp_path: Path, capsys: 
         keep(tmp_path, f"2026100{day}T000000Z-aaaa", {"local": one}, parallel=at_once)
     keep(tmp_path, "20261007T000000Z-bbbb", {"local": result()})
     assert main(["compare", "latest", "--history", "--out", str(tmp_path)]) == 5
-    assert "mind: 6 earlier runs were not like it, and are left out" in capsys.readouterr().out
+    assert "mind: 6 earlier runs were not like it, and left out" in capsys.readouterr().out
 
 
 def test_two_environments_live(quick: list[str], capsys: pytest.CaptureFixture[str]) -> None:

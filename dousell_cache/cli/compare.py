@@ -57,11 +57,13 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def _add_live(group: "argparse._ArgumentGroup") -> None:
     amount = group.add_mutually_exclusive_group()
-    amount.add_argument("--requests", type=int, metavar="N", help="of each environment; default 1,200")
+    amount.add_argument(
+        "--requests", type=int, metavar="N", help="of each environment, 20 for each pair at least; default 1,200"
+    )
     amount.add_argument(
         "--seconds", type=float, metavar="S", help=f"of each environment, at {_RATE:g} requests a second"
     )
-    group.add_argument("--pairs", type=int, metavar="N", help="blocks of each environment; default 8")
+    group.add_argument("--pairs", type=int, metavar="N", help="blocks of each environment, 5 to 1,000; default 8")
     group.add_argument("--seed", type=int, metavar="N", help="of arrivals and pages; default 1")
     group.add_argument("--ttl", type=float, metavar="S", help="seconds an entry lives; default 300")
     group.add_argument("--keys", type=int, metavar="N", help="different pages; default 8")
@@ -221,7 +223,7 @@ def _print(found: "CompareDocument", as_json: bool) -> None:
     from ..reporting.compared import comparison_table, history_table, left_out, remarks, sentence
 
     for comparison in found.comparisons:
-        _show(comparison_table(comparison), remarks(comparison))
+        _show(comparison_table(comparison), remarks(comparison, found.mode))
     for history in found.histories:
         _show(history_table(history), left_out(history))
     if found.false_alarms:

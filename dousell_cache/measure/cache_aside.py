@@ -25,6 +25,7 @@ from .load_result import among_all
 from .mixture import Mixture, mixture
 from .page_reads import page_reader, read_in_workers
 from .place import Place, survey
+from .plans import check_profile
 from .popularity import Zipf, zipf_ranks
 from .progress import Watcher
 from .provenance import commit
@@ -61,9 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.profile not in _REQUESTS:
-            message = f"there is no profile {self.profile!r}; there are {', '.join(_REQUESTS)}"
-            raise ValueError(message)
+        check_profile(self.profile, _REQUESTS)
         if self.requests is not None and self.requests < 1:
             message = f"requests must be 1 or more, or None for what the profile says, not {self.requests}"
             raise ValueError(message)

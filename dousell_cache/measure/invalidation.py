@@ -24,6 +24,7 @@ from ..environments import Environment
 from ..errors import CacheUnavailable
 from .caching_ways import GUARDED, WAYS, Way
 from .load import LoadResult, run_open_loop
+from .plans import check_bounds, check_profile
 from .popularity import zipf_ranks
 from .progress import Watcher
 from .provenance import commit
@@ -33,6 +34,14 @@ from .withdrawals import Change, Seen, promised, seconds_stale, seconds_until_co
 from .workload import Schedule
 
 _SECONDS = {"quick": 8.0, "full": 90.0}  # of each way
+_BOUNDS = {
+    "seconds": (0, 3_600),
+    "rate": (1, 1_000),
+    "changes": (0.1, 100),
+    "rows": (1, 100),
+    "load_ms": (0, 5_000),
+    "ttl": (0.1, 3_600),
+}
 _VISITORS = 3  # caches that read, each with its own connections and its own loads, as processes have
 _PATIENCE = 2.0  # a busy machine is not on trial here
 _ORIGIN = "rows in this process, {ms:g} ms away"
@@ -65,15 +74,8 @@ class InvalidationPlan(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.profile not in _SECONDS:
-            message = f"there is no profile {self.profile!r}; there are {', '.join(_SECONDS)}"
-            raise ValueError(message)
-        bounds = (("rate", 1, 1_000), ("changes", 0.1, 100), ("rows", 1, 100), ("load_ms", 0, 5_000))
-        for name, low, high in (("seconds", 0, 3_600), ("ttl", 0.1, 3_600), *bounds):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                message = f"{name} must be between {low:,} and {high:,}, not {value}"
-                raise ValueError(message)
+        check_profile(self.profile, _SECONDS)
+        check_bounds(self, _BOUNDS)
 
     @property
     def each_seconds(self) -> float:

@@ -20,6 +20,7 @@ from .kpis import Verdict, judge_all, kpis_in_force
 from .lab_ledger import LabLedger, open_lab_ledger
 from .lab_locks import NAIVE, SETUPS, SHIPPED, Bench, Setup, open_bench
 from .place import Place, survey
+from .plans import check_bounds, check_profile
 from .provenance import commit
 from .result import ClickRow, ContentionRow, GuardRow, Result, this_host, utc_now
 from .shipped import Kept, book_visits, open_lab, pay_rents
@@ -30,6 +31,7 @@ from .trial import Tried, try_out
 _SECONDS = {"quick": 0.8, "full": 20.0}  # of asking, at each level of contention
 _ROUNDS = {"quick": 20, "full": 300}  # of double clicks, at each level
 _RENTS = {"quick": 105, "full": 1_500}  # and as many slots; 3 ÷ 105 is below the target
+_BOUNDS = {"contenders": (2, 64), "body_ms": (0, 1_000), "rents": (1, 100_000)}
 _TRIED = {"quick": 12, "full": 100}  # rents in the random run of each setup
 _LEDGER = "payments (PayDunya simulated, their ledger in PostgreSQL on this machine)"
 
@@ -56,14 +58,8 @@ class LockPlan(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.profile not in _SECONDS:
-            message = f"there is no profile {self.profile!r}; there are {', '.join(_SECONDS)}"
-            raise ValueError(message)
-        for name, low, high in (("contenders", 2, 64), ("body_ms", 0, 1_000), ("rents", 1, 100_000)):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                message = f"{name} must be between {low:,} and {high:,}, not {value}"
-                raise ValueError(message)
+        check_profile(self.profile, _SECONDS)
+        check_bounds(self, _BOUNDS)
 
     @property
     def payments(self) -> int:

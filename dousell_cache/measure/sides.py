@@ -14,6 +14,7 @@ from .load import FAILED, LoadResult
 from .load_result import among_all
 from .pages import Page, page_mix, page_of
 from .place import Place
+from .plans import check_bounds, check_profile
 from .provenance import commit
 from .rates import Knee, Step, knee
 from .result import EnvironmentRow, Result, this_host
@@ -52,15 +53,8 @@ class SidePlan(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.profile not in _REQUESTS:
-            message = f"there is no profile {self.profile!r}; there are {', '.join(_REQUESTS)}"
-            raise ValueError(message)
-        for name, (low, high) in _BOUNDS.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                otherwise = ", or None for what the profile says" if name == "requests" else ""
-                message = f"{name} must be between {low:,} and {high:,}{otherwise}, not {value:,}"
-                raise ValueError(message)
+        check_profile(self.profile, _REQUESTS)
+        check_bounds(self, _BOUNDS)
 
     def schedule(self, pages: tuple[Page, ...]) -> Schedule:
         """Return which page is read or withdrawn when: Poisson arrivals."""

@@ -27,6 +27,7 @@ from ..testing.faults import FaultProxy, HttpFaultProxy
 from ..transport.connect import PATIENCE
 from .load import LoadResult, run_open_loop
 from .phases import PHASES, Array, Moved, PhaseRow, open_during, openings, own_cost_ms, phase_of, phase_rows
+from .plans import check_bounds, check_profile
 from .popularity import zipf_ranks
 from .progress import Watcher
 from .provenance import commit
@@ -35,6 +36,7 @@ from .stats import Interval, never, percentile
 from .workload import Schedule
 
 _SECONDS = {"quick": 4.0, "full": 40.0}  # of each phase
+_BOUNDS = {"seconds": (0, 3_600), "rate": (1, 1_000), "keys": (1, 1_000)}
 _TTL = 2.0  # seconds: short, so that misses come in every phase
 _LATE = 1.5  # of its patience a slow server is late on the way there, and as much on the way back
 _BEHIND = "the failures (a proxy of this machine before a server of this machine)"
@@ -64,14 +66,8 @@ class SurvivalPlan(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.profile not in _SECONDS:
-            message = f"there is no profile {self.profile!r}; there are {', '.join(_SECONDS)}"
-            raise ValueError(message)
-        for name, low, high in (("seconds", 0, 3_600), ("rate", 1, 1_000), ("keys", 1, 1_000)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                message = f"{name} must be between {low:,} and {high:,}, not {value}"
-                raise ValueError(message)
+        check_profile(self.profile, _SECONDS)
+        check_bounds(self, _BOUNDS)
 
     @property
     def phase_seconds(self) -> float:

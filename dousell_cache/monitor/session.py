@@ -22,6 +22,7 @@ from ..dousell.site import Site
 from ..measure.kpis import kpis_in_force
 from ..measure.load import run_open_loop
 from ..measure.outcomes import outcomes
+from ..measure.plans import check_bounds, check_profile
 from ..measure.popularity import zipf_ranks
 from ..measure.provenance import commit
 from ..measure.result import Result, this_host, utc_now
@@ -34,6 +35,7 @@ from .figures import Sample
 from .monitor import Monitor
 
 _SECONDS = {"quick": 12.0, "full": 120.0}
+_BOUNDS = {"seconds": (0, 86_400), "every": (0.2, 3_600), "traffic": (0, 1_000)}
 _PROPERTIES = 20
 _VISITORS = "the visitors (made by this notebook)"
 
@@ -61,14 +63,8 @@ class WatchPlan(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.profile not in _SECONDS:
-            message = f"there is no profile {self.profile!r}; there are {', '.join(_SECONDS)}"
-            raise ValueError(message)
-        for name, low, high in (("seconds", 0, 86_400), ("every", 0.2, 3_600), ("traffic", 0, 1_000)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                message = f"{name} must be between {low:,} and {high:,}, not {value}"
-                raise ValueError(message)
+        check_profile(self.profile, _SECONDS)
+        check_bounds(self, _BOUNDS)
 
     @property
     def length(self) -> float:
