@@ -169,6 +169,7 @@ MAY_IMPORT: dict[str, set[str]] = CORE | {
     "testing": EVERYTHING_IN_THE_CORE | {"local", "testing"},
     "dousell": SITE,
     "languages": set(),
+    "languages.notebooks": {"languages"},
     "dousell.receipts": {"languages"},
     "dousell.paydunya": {"errors"},
     "dousell.ledger": {"errors", "local", "dousell.origin"},

@@ -104,6 +104,18 @@ def test_the_connection_test_passes(empty: Path, tmp_path: Path, valkey_url: str
     assert "7 of 7 passed" in done.stdout
 
 
+def test_the_notebooks_are_there_in_each_language(empty: Path, tmp_path: Path) -> None:
+    """The wheel holds the notebooks, and a French text for each cell of their prose."""
+    script = (
+        "import json; from importlib.resources import files; from dousell_cache.languages.notebooks import translated\n"
+        "for one in (files('dousell_cache') / '_notebooks').iterdir():\n"
+        "    for cell in json.loads(one.read_text('utf-8'))['cells']:\n"
+        "        if cell['cell_type'] == 'markdown': print(translated(''.join(cell['source']), 'fr') is not None)\n"
+    )
+    done = run([empty / "python", "-c", script], tmp_path)
+    assert (set(done.stdout.split()), done.stderr) == ({"True"}, "")
+
+
 def test_what_needs_the_suite_says_how_to_get_it(empty: Path, tmp_path: Path) -> None:
     """A command that the core alone cannot run ends with one sentence that names the extra."""
     done = run([empty / "dousell-cache", "report"], tmp_path)
