@@ -137,10 +137,13 @@ def _fly(stream: Stream, chains: Chains) -> _Flight:
     begun = stream.times[chains.loads]
     done = begun + stream.fills[chains.loads]
     after = chains.loads + 1
-    landed = after if stream.instant else np.maximum(_first_at(stream, chains, done), after)
+    landed = after if stream.instant else np.minimum(stream.landed[chains.loads], chains.ends)
     waited = after
-    if chains.old is not None:
-        waited = np.clip(_first_at(stream, chains, chains.old.gone), after, landed)
+    joined = np.flatnonzero(landed > after) if chains.old else ()
+    if chains.old and len(joined):
+        some = replace(chains, old=None).of(joined)
+        waited = after.copy()
+        waited[joined] = np.clip(_first_at(stream, some, chains.old.gone[joined]), after[joined], landed[joined])
     return _Flight(begun, done, landed, waited)
 
 
@@ -194,10 +197,15 @@ def _lead(stream: Stream, rules: Rules, chains: Chains, flight: _Flight, tallies
     behind = (flight.begun < chains.old.gone) & rules.background
     first = chains.loads + ~behind
     tallies.add(outcome, which, blocks, (~behind).astype(np.int64))
-    tallies.add("stale", which, blocks, flight.waited - first)
-    _age(stream, tallies, chains, first, flight.waited, chains.old.begun)
+    served = np.flatnonzero(first < flight.waited)
+    if not len(served):
+        return
+    some, old = replace(chains, old=None).of(served), chains.old.of(served)
+    first, waited = first[served], flight.waited[served]
+    tallies.add("stale", some.which, blocks[served], waited - first)
+    _age(stream, tallies, some, first, waited, old.begun)
     if not rules.resets:
-        _outdate(stream, tallies, chains, first, flight.waited, chains.old.changed, chains.old.change)
+        _outdate(stream, tallies, some, first, waited, old.changed, old.change)
 
 
 def _age(stream: Stream, tallies: Tallies, chains: Chains, first: Integers, stop: Integers, begun: Integers) -> None:
