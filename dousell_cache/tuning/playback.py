@@ -139,8 +139,8 @@ def _fly(stream: Stream, chains: Chains) -> _Flight:
     after = chains.loads + 1
     landed = after if stream.instant else np.minimum(stream.landed[chains.loads], chains.ends)
     waited = after
-    joined = np.flatnonzero(landed > after) if chains.old else ()
-    if chains.old and len(joined):
+    if chains.old and np.any(landed > after):
+        joined = np.flatnonzero(landed > after)
         some = replace(chains, old=None).of(joined)
         waited = after.copy()
         waited[joined] = np.clip(_first_at(stream, some, chains.old.gone[joined]), after[joined], landed[joined])
