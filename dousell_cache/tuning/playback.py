@@ -15,8 +15,8 @@ from .streams import Integers, Stream
 from .tallies import Tallies
 from .tangles import Calm, untangle
 
-_FEW = 256  # chains that are left of one TTL wait for those of the others: a step costs the same for few
-_ROWS = 2**18  # of a part: its columns fit a processor's cache
+_FEW = 1024  # chains that are left of one TTL wait for those of the others: a step costs the same for few
+_ROWS = 2**16  # of a part: its columns fit a processor's cache
 _LONG = 500  # steps after which the few chains that are still there are followed one by one
 
 
@@ -138,12 +138,11 @@ def _fly(stream: Stream, chains: Chains) -> _Flight:
     done = begun + stream.fills[chains.loads]
     after = chains.loads + 1
     landed = after if stream.instant else np.minimum(stream.landed[chains.loads], chains.ends)
-    waited = after
-    if chains.old and np.any(landed > after):
-        joined = np.flatnonzero(landed > after)
-        some = replace(chains, old=None).of(joined)
-        waited = after.copy()
-        waited[joined] = np.clip(_first_at(stream, some, chains.old.gone[joined]), after[joined], landed[joined])
+    if chains.old is None:
+        return _Flight(begun, done, landed, after)
+    joined, waited = np.flatnonzero(landed > after), after.copy()
+    some = replace(chains, old=None).of(joined)
+    waited[joined] = np.clip(_first_at(stream, some, chains.old.gone[joined]), after[joined], landed[joined])
     return _Flight(begun, done, landed, waited)
 
 
