@@ -152,7 +152,7 @@ def test_refusal_and_healing(proxy: FaultProxy, client: socket.socket) -> None:
 
 
 def test_who_comes_while_it_closes_is_let_go(valkey_url: str) -> None:
-    """A connection accepted as the proxy closed, or began to refuse, is closed as well, and no socket is left behind."""
+    """A connection accepted as the proxy closed, or began to refuse, is closed as well, and no socket stays."""
     for number in range(40):
         with FaultProxy(valkey_url) as proxy:
             comers = [socket.socket() for _ in range(3)]
