@@ -55,6 +55,8 @@ VISIT_CODES: dict[VisitStatus, int] = {
     "lock_unavailable": 503,
     "ledger_unavailable": 503,
 }
+# No right to it (PostgreSQL), not a key of this project (PostgREST), not a key at all (what stands before them).
+KEY_REFUSALS = ("42501", "PGRST3", "401", "403")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,15 @@ private = APIRouter(dependencies=[Depends(from_our_own_server)])
 async def unavailable(_request: Request, error: Exception) -> JSONResponse:
     """Say that the database did not answer, where a cache could not answer in its place."""
     return JSONResponse({"detail": str(error)}, 503)
+
+
+@app.exception_handler(LedgerRefused)
+async def refused(_request: Request, error: LedgerRefused) -> JSONResponse:
+    """Say that the application's own key is the wrong one; what else the database refuses is a fault of ours: 500."""
+    if not error.code.startswith(KEY_REFUSALS):
+        raise error
+    said = "the database refused this key: SUPABASE_SERVICE_ROLE_KEY must be the service role's"
+    return JSONResponse({"detail": said}, 503)
 
 
 @app.get("/", include_in_schema=False)
@@ -174,6 +185,8 @@ async def change(property_id: int, changes: dict[str, Any], site: Here, response
     try:
         row = await update_property(site.cache, site.ledger, property_id, changes)
     except LedgerRefused as error:
+        if error.code.startswith(KEY_REFUSALS):
+            raise
         raise HTTPException(422, "a column is none that may be changed, or a value none that can be") from error
     except CacheUnavailable:
         # The change stands. This process tells the cache before it trusts it again; a function that may be gone by
