@@ -49,7 +49,7 @@ setup: .venv/.ready ## install everything into .venv
 
 # Ends well whenever a report was written, whatever it says: the verdict as an exit code is the command's own. That there
 # is a new page is looked up, because Python also ends with 1 when it crashes. Being stopped is no good end.
-report: setup ## measure the cache in two environments and write reports/<run id>/index.html
+report: setup ## measure two environments, in about 3 minutes; write reports/<run id>/index.html; 0 if it was written
 	@{ echo; find "$(OUT)" -name index.html 2>/dev/null; } >.venv/.pages; \
 	  .venv/bin/dousell-cache report --env $(ENVS) --profile $(PROFILE) --out "$(OUT)" $(ARGS); \
 	  code=$$?; case $$code in 0|1|3|4|5) ;; *) exit $$code ;; esac; \

@@ -153,7 +153,8 @@ def _chaos(found: "Evidence") -> Iterator[str]:
         f"{figures.rows:,} rows, {figures.guarded_doubles} paid twice; {figures.fence_refusals} writes refused",
     )
     yield _row("the fence alone", f"{figures.fenced_doubles} paid twice")
-    yield _row("the lock alone", f"{figures.unguarded_doubles} paid twice: what no lock over one server can help")
+    alone = "what no lock over one server can help" if figures.unguarded_doubles else "luck, which no lock can promise"
+    yield _row("the lock alone", f"{figures.unguarded_doubles} paid twice: {alone}")
     yield _row(
         "bound",
         f"seen 0 times in {figures.grants:,} grants: less often than once in {1 / figures.bound_95:,.0f} (95 % sure)",
