@@ -22,6 +22,7 @@ CASES: dict[str, tuple[dict[str, EnvironmentRecord], str]] = {
     "pass": ({"local": measured(GOOD), "vercel": measured(GOOD, emulated=["Upstash (4 ms)"])}, "Every target is met"),
     "fail": ({"local": measured(GOOD), "vercel": measured(BAD)}, "1 of 4 targets missed"),
     "inconclusive": ({"local": measured(VAGUE)}, "Too few measurements to say"),
+    "measured": ({"local": measured({})}, "Measured, not judged"),
     "unreachable": (
         {"local": measured(GOOD), "vercel": failed("unreachable", "nothing listens there")},
         "vercel could not be reached",
@@ -144,6 +145,15 @@ def test_a_hit_rate_far_off_is_an_alert(tmp_path: Path) -> None:
     assert "Alert: Hit rate is 62.3 %, surely below 80.0 % (95 % interval 60.0 to 65.0 %)" in text
     missed = {**BAD, "hit_rate": Interval(0.84, 0.82, 0.86, 2000)}
     assert "Alert" not in shown(made_up({"local": measured(missed)}), tmp_path).text
+
+
+def test_where_nothing_was_judged_there_are_no_targets(tmp_path: Path) -> None:
+    """No section of that name, no word of passing, a badge with a sign of its own; beside a target there is one."""
+    nothing, judged = (page.render(made_up({"local": measured(figures)}), tmp_path) for figures in ({}, GOOD))
+    assert "Targets" not in Seen(nothing).text
+    assert '<span class="badge measured"><svg' in nothing
+    assert 'class="badge pass"' not in nothing.partition('id="notebooks"')[0]
+    assert "Targets" in Seen(judged).text
 
 
 def test_a_disturbed_measurement_is_not_called_a_short_one(tmp_path: Path) -> None:
@@ -295,7 +305,7 @@ def test_parts_that_are_still_read_shimmer(tmp_path: Path) -> None:
 def test_a_comparison_in_doubt_is_no_plain_pass(tmp_path: Path) -> None:
     """Where a row that was compared is in doubt the head says so, with the environment and why; else nothing of it."""
     sound, doubted = row("local"), row("vercel", doubt="12 reads failed", failed=12)
-    for rows, verdict in (((sound, doubted), "inconclusive"), ((sound,), "pass")):
+    for rows, verdict in (((sound, doubted), "inconclusive"), ((sound,), "measured")):
         part = together(*rows)
         assert part.verdict == verdict
         results = made_up({"local": measured(GOOD)})

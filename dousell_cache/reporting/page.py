@@ -81,6 +81,8 @@ def _found(results: Results, verdicts: list[Verdict], *, connected: bool) -> str
     match results.verdict:
         case "pass":
             return "pass" if verdicts else "connected" if connected else "measured"
+        case "measured":
+            return "measured"
         case "fail":
             return "disconnected"
         case "inconclusive":
@@ -88,7 +90,7 @@ def _found(results: Results, verdicts: list[Verdict], *, connected: bool) -> str
                 return "doubted"
             if any(verdict.doubt for verdict in verdicts):
                 return "disturbed"
-            return "inconclusive" if verdicts else "unjudged"
+            return "inconclusive"
     return "error"
 
 
