@@ -23,6 +23,8 @@ _NEXT = {
     "p95_ms": "raise the hit rate first, since the slowest reads are misses (notebooks 01 and 04)",
     "speedup": "ask whether these pages need a cache at all (notebook 01)",
     "double_payments": "stop taking payments until it is found out why (notebook 03)",
+    "unanswered": "find out which read failed while its database answered (notebook 05)",
+    "stale_reads": "withdraw after the change is in the database, and read through get_or_set (notebook 07)",
     "double_bookings": "stop giving out slots until it is found out why (notebook 03)",
 }
 _LONGER = "measure longer: dousell-cache report --profile full"
