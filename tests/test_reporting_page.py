@@ -20,7 +20,7 @@ from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, many, measur
 HOSTILE = '<script src="https://evil.example/x.js"></script>'
 CASES: dict[str, tuple[dict[str, EnvironmentRecord], str]] = {
     "pass": ({"local": measured(GOOD), "vercel": measured(GOOD, emulated=["Upstash (4 ms)"])}, "Every target is met"),
-    "fail": ({"local": measured(GOOD), "vercel": measured(BAD)}, "1 of 4 targets missed"),
+    "fail": ({"local": measured(GOOD), "vercel": measured(BAD)}, "3 of 4 targets met, 1 missed"),
     "inconclusive": ({"local": measured(VAGUE)}, "Too few measurements to say"),
     "measured": ({"local": measured({})}, "Measured, not judged"),
     "unreachable": (
@@ -156,6 +156,17 @@ def test_where_nothing_was_judged_there_are_no_targets(tmp_path: Path) -> None:
     assert "Targets" in Seen(judged).text
 
 
+def test_the_head_has_no_empty_facts(tmp_path: Path) -> None:
+    """A run that only read earlier ones, as an overview does, has neither environments nor measurements to name."""
+    read = EnvironmentRecord(
+        status="ok", reason=None, verdict="measured", emulated=[], figures={}, samples=0, notebooks={}
+    )
+    overview = replace(made_up({"local": read}), environments={}, together=read)
+    for results, there in ((overview, False), (made_up({"local": measured(GOOD)}), True)):
+        facts = page.render(results, tmp_path).partition('<dl class="facts">')[2].partition("</dl>")[0]
+        assert [name in facts for name in ("Environments", "Measurements")] == [there, there]
+
+
 def test_a_disturbed_measurement_is_not_called_a_short_one(tmp_path: Path) -> None:
     """Where every figure has its samples and a doubt, such as a generator that was late, the head says that."""
     record = measured(VAGUE)
@@ -250,6 +261,19 @@ def test_margin_and_trend_stand_beside_a_figure(tmp_path: Path) -> None:
         "P95 response over 3 runs alike, oldest first: 9.00 ms, 4.40 ms, 4.46 ms. "
         "The run before had 4.40 ms, this one has 4.46 ms. Like the run before."
     )
+
+
+def test_head_and_lines_count_every_target(tmp_path: Path) -> None:
+    """The headline of several environments and the line of each say what is met, missed and undecided: they add up."""
+    mixed = {"hit_rate": BAD["hit_rate"], "p95_ms": VAGUE["p95_ms"]}
+    seen = shown(made_up({"local": measured(GOOD), "vercel": measured(mixed)}), tmp_path)
+    text = " ".join(seen.text.split())
+    for said in (
+        "2 of 4 targets met, 1 missed, 1 undecided",
+        "2 of 2 targets met",
+        "0 of 2 targets met, 1 missed, 1 u",
+    ):
+        assert said in text
 
 
 def test_what_is_missed_comes_first(tmp_path: Path) -> None:

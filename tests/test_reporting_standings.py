@@ -1,7 +1,9 @@
 """The overview of earlier runs: where targets stand, what is comparable, what to do next."""
 
+import os
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -9,6 +11,10 @@ from dousell_cache.errors import ConfigurationError
 from dousell_cache.reporting.history import COLUMNS
 from dousell_cache.reporting.overview_figures import figures_over_runs
 from dousell_cache.reporting.standings import Overview, read_overview, standing_table
+
+from .comparisons import keep_together
+from .comparisons import row as row_of
+from .reports import GOOD, finished, made_up, many, measured, unfinished
 
 
 def row(
@@ -42,7 +48,8 @@ def test_the_newest_run_decides_and_failures_come_first() -> None:
         ("vercel", "p95_ms", "inconclusive", "run2"),
         ("local", "hit_rate", "pass", "run2"),
     ]
-    assert "1 of 3 targets are met, 1 missed; 2 runs were read." in BETTER.reading
+    assert "1 of 3 targets are met, 1 missed, by 2 of 2 runs." in BETTER.reading
+    assert "Left out" not in BETTER.reading
 
 
 def test_next_steps_are_in_the_order_of_their_urgency() -> None:
@@ -69,6 +76,22 @@ def test_runs_of_another_machine_or_length_are_not_compared() -> None:
     )
     assert mixed.comparable["run"].tolist() == ["run3", "run4"]
     assert "local: hit rate 92.0 %, 90.0 % the run before, comparable runs: 2" in figures_over_runs(mixed).alt
+
+
+def test_what_was_left_out_is_said(tmp_path: Path) -> None:
+    """Of how many runs it speaks, and why not of the others; the one that is being written is none of them."""
+    many(tmp_path, [4.0, 4.1, 4.2])
+    full = made_up({"local": measured(GOOD)}, run_id="20260901T060000Z-ffff", started="2026-09-01T06:00:00+00:00")
+    finished(tmp_path, msgspec.structs.replace(full, run=msgspec.structs.replace(full.run, profile="full")))
+    keep_together(tmp_path, "20261001T070000Z-2222", row_of("local"))
+    unfinished(tmp_path, "20261002T070000Z-aaaa", "failed", os.getpid())
+    unfinished(tmp_path, "20261002T080000Z-aaaa", "running", os.getpid())
+    lines = read_overview(str(tmp_path), "local,vercel").reading.splitlines()
+    assert lines[:2] == [
+        "2 of 2 targets are met, 0 missed, by 3 of 6 runs.",
+        "Left out: 1 of another machine or profile than the newest, 1 without a figure of local or vercel, "
+        "1 without a report.",
+    ]
 
 
 def test_without_runs_it_says_how_to_make_one(tmp_path: Path) -> None:

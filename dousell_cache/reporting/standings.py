@@ -1,7 +1,7 @@
 """What earlier runs say, for somebody who decides: where each target stands, how it moved, and what to do next."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..measure.kpis import Kpi, kpis_in_force
 from ..measure.stats import Interval
 from . import catalog
 from .history import COLUMNS, read_runs
+from .listing import entries
 from .nearest import suggestion
 from .tables import MARKS, Table, interval, number, target
 
@@ -27,6 +28,7 @@ _NEXT = {
     "stale_reads": "withdraw after the change is in the database, and read through get_or_set (notebook 07)",
     "double_bookings": "stop giving out slots until it is found out why (notebook 03)",
 }
+_UNLIKE = "of another machine or profile than the newest"
 _LONGER = "measure longer: dousell-cache report --profile full"
 
 
@@ -59,9 +61,11 @@ class Overview:
 
     Args:
         runs: a row for each figure of each environment of each run, as :func:`.history.read_runs` has them.
+        without: how many runs of the folder are not among them, by the reason.
     """
 
     runs: pd.DataFrame
+    without: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def comparable(self) -> pd.DataFrame:
@@ -83,9 +87,12 @@ class Overview:
         if not self.standings:
             return _NO_RUNS
         words = [each.verdict for each in self.standings]
-        met, count = words.count("pass"), self.runs["run"].nunique()
-        read = "1 run was read" if count == 1 else f"{count:,} runs were read"
-        lines = [f"{met} of {len(words)} targets are met, {words.count('fail')} missed; {read}."]
+        met, read, known = words.count("pass"), self.comparable["run"].nunique(), self.runs["run"].nunique()
+        without = {_UNLIKE: known - read, **self.without}
+        of = f"{read:,} of {known + sum(self.without.values()):,} runs"
+        lines = [f"{met} of {len(words)} targets are met, {words.count('fail')} missed, by {of}."]
+        told = ", ".join(f"{count:,} {reason}" for reason, count in without.items() if count)
+        lines += [f"Left out: {told}."] if told else []
         unsure = words.count("inconclusive")
         lines += [f"Of {unsure} nobody can say: too few samples."] if unsure else []
         if any(each.emulated for each in self.standings):
@@ -117,8 +124,18 @@ def read_overview(folder: str, environments: str) -> Overview:
             message = f'there is no environment "{name}": {suggestion(name, NAMES)}'
             raise ConfigurationError(message)
     path = Path(folder) if folder else catalog.folder().parent / "reports"
-    runs = read_runs(path) if path.is_dir() else pd.DataFrame(columns=list(COLUMNS))
-    return Overview(runs[runs["environment"].isin(names)].reset_index(drop=True))
+    if not path.is_dir():
+        return Overview(pd.DataFrame(columns=list(COLUMNS)))
+    runs = read_runs(path)
+    chosen = runs[runs["environment"].isin(names)].reset_index(drop=True)
+    return Overview(chosen, _without(path, set(chosen["run"]), " or ".join(names)))
+
+
+def _without(path: Path, read: set[str], environments: str) -> dict[str, int]:
+    """Return how many runs of a folder were not read, by the reason; one that is being written is none yet."""
+    others = [run for run in entries(path) if run.id not in read and run.state != "running"]
+    reported = sum(run.summary is not None for run in others)
+    return {f"without a figure of {environments}": reported, "without a report": len(others) - reported}
 
 
 def standing_table(overview: Overview) -> Table:
