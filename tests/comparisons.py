@@ -118,7 +118,7 @@ def together(*rows: EnvironmentRow, **changes: Any) -> EnvironmentRecord:
     """Return the record of what compared environments by itself."""
     names = ", ".join(one.environment for one in rows)
     one = result({}, notebook=SIDES, environment=names, compared=list(rows), **changes)
-    return msgspec.structs.replace(record(one), verdict=environment_verdict("ok", [one], judges=False))
+    return msgspec.structs.replace(record(one), verdict=environment_verdict("ok", [one]))
 
 
 def keep_together(out: Path, run_id: str, *rows: EnvironmentRow, **changes: Any) -> Path:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from dousell_cache.cli import main
+from dousell_cache.measure.stats import Interval
 
+from .comparisons import keep_together, row
 from .reports import BAD, GOOD, failed, finished, made_up, measured, unfinished
 
 OLD, MIDDLE, NEW = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb", "20260103T000000Z-cccc"
@@ -80,6 +82,32 @@ def test_one_run_is_shown(out: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert document(capsys, "show", MIDDLE[:8], "--out", str(out)) == json.loads(
         (out / MIDDLE / "results.json").read_text()
     )
+
+
+def test_a_run_that_only_compared_is_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has a line, ``together``, also where one of its environments is asked for; shown, each one's figures stand."""
+    doubted = row("vercel", figures={"p50_ms": Interval(5.5, 5.0, 6.0, 600)}, doubt="2 reads failed")
+    keep_together(tmp_path, OLD, row("local"), doubted)
+    for narrowed in ([], ["--env", "vercel"]):
+        head, _, line = said(capsys, "list", "--out", str(tmp_path), *narrowed).splitlines()
+        assert head.startswith("1 run in ")
+        assert line.split()[-6:] == ["inconclusive", "together", "–", "–", "–", "quick"]
+        (told,) = document(capsys, "list", "--out", str(tmp_path), *narrowed)["runs"]
+        assert list(told["environments"]) == ["together"]
+    assert document(capsys, "list", "--out", str(tmp_path), "--env", "dedicated")["runs"] == []
+    lines = [" ".join(line.split()) for line in said(capsys, "show", OLD, "--out", str(tmp_path)).splitlines()]
+    assert "together: inconclusive" in lines
+    assert "P50 response 2.00 ms 1.90 to 2.10 ms 1,000" in lines[lines.index("local, compared") :]
+    assert (
+        "P50 response 5.50 ms 5.00 to 6.00 ms 600" in lines[lines.index("vercel, compared, in doubt: 2 reads failed") :]
+    )
+
+
+def test_figures_without_a_target_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing was judged, what was measured is shown all the same."""
+    finished(tmp_path, made_up({"local": measured({})}, run_id=OLD))
+    lines = [" ".join(line.split()) for line in said(capsys, "show", OLD, "--out", str(tmp_path)).splitlines()]
+    assert lines[lines.index("local: measured") + 3] == "Speedup 12.3× 10.1 to 15.2× 40"
 
 
 def test_compare_is_the_other_compare(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from dousell_cache.environments import from_url
+from dousell_cache.environments import LOCAL_URL, from_url
 from dousell_cache.local import Cloud
 from dousell_cache.measure.caching_ways import GUARDED, NAIVE, TTL_ALONE
 from dousell_cache.measure.invalidation import Invalidation, InvalidationPlan, WayMeasured, measure_invalidation
 from dousell_cache.measure.load_result import LoadResult
 from dousell_cache.measure.withdrawals import Change, Seen
 from dousell_cache.reporting.invalidation_figures import way_table, withdrawals
+from dousell_cache.transport.connect import listens
 
 PLAN = InvalidationPlan(seconds=2.0, rate=80, changes=12, rows=2, load_ms=200, ttl=30, seed=3)
 
@@ -53,6 +54,7 @@ def test_all_ways_meet_the_same(run: Invalidation) -> None:
 def test_what_is_published_is_what_was_shipped(run: Invalidation) -> None:
     """The figures are those of the shipped way, and the imitated origin is named."""
     assert run.result.figures["stale_reads"].value == 0
+    assert [verdict.kpi.name for verdict in run.result.verdicts] == ["stale_reads"]
     assert any("origin" in line for line in run.result.emulated)
 
 
@@ -83,6 +85,31 @@ def test_reads_that_could_not_be_stale_prove_nothing() -> None:
     early = [Seen(0, 0, 0.1, 0.2)] * 50
     share = by_hand([*early, *READS], CHANGES, ["answered"] * 150).figures["stale_reads"]
     assert (share.high, share.samples) == (0.03, 100)
+
+
+OLD = Seen(0, 0, 50.0, 50.1)
+
+
+@pytest.mark.parametrize(
+    ("reads", "outcomes", "changes", "word"),
+    [
+        (READS * 4, [], CHANGES, "pass"),
+        (READS * 3, [], CHANGES, "inconclusive"),
+        ([*READS * 4, OLD], [], CHANGES, "fail"),
+        (READS * 4, ["error"], CHANGES, "inconclusive"),
+        (READS * 4, [], [*CHANGES, Change(1, 1, 0.0, math.inf)], "inconclusive"),
+    ],
+)
+def test_no_read_may_be_stale(reads: list[Seen], outcomes: list[str], changes: list[Change], word: str) -> None:
+    """One fails; none passes where enough could be, no read failed, and the cache was told of every change."""
+    (verdict,) = by_hand(reads, changes, ["answered"] * len(reads) + outcomes).verdicts
+    assert (verdict.kpi.name, verdict.word) == ("stale_reads", word)
+
+
+def test_the_cache_that_was_used_is_named(run: Invalidation) -> None:
+    """Where nothing listens on localhost:6379 it was an embedded one, and its address is told; as asked for is not."""
+    used = (run.environment.kind, run.result.cache == LOCAL_URL)
+    assert used == (("tcp", True) if listens(LOCAL_URL) else ("embedded", False))
 
 
 def test_changes_that_nobody_saw_are_the_slowest() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from dousell_cache.dousell.site import Site, open_site
 from dousell_cache.local import Cloud
+from dousell_cache.measure.kpis import KPIS
 from dousell_cache.measure.load_result import LoadResult
 from dousell_cache.measure.phases import PHASES, Moved
 from dousell_cache.measure.survival import Survival, SurvivalPlan, measure_survival
@@ -42,10 +43,13 @@ def test_a_killed_cache_is_passed_by(run: Survival) -> None:
     assert len(run.costs["ill, breaker open"])
 
 
-def by_hand(due: list[float], response_ms: list[float], costs: list[float], moves: list[Moved]) -> Survival:
+def by_hand(
+    due: list[float], response_ms: list[float], costs: list[float], moves: list[Moved], *, failed: int = 0
+) -> Survival:
     """Return a run in which this became of the reads; of the site nothing is asked."""
     times, response = np.array(due), np.array(response_ms)
-    load = LoadResult(response, response, np.zeros(len(due)), ["bypass"] * len(due), [], times)
+    outcomes = ["error"] * failed + ["bypass"] * (len(due) - failed)
+    load = LoadResult(response, response, np.zeros(len(due)), outcomes, [], times)
     return Survival(cast("Site", None), PLAN, "", 0.0, load, np.array(costs), moves, 0.1)
 
 
@@ -57,6 +61,31 @@ def test_a_read_that_trouble_meets_under_way_is_no_healthy_one() -> None:
         "ill, breaker closed": [100.0, 101.0],
         "ill, breaker open": [],
     }
+
+
+OPENED = [Moved(0.7, "open"), Moved(4.0, "closed")]
+
+
+@pytest.mark.parametrize(
+    ("reads", "failed", "moves", "words"),
+    [
+        (301, 0, OPENED, ["pass"]),
+        (300, 0, OPENED, ["inconclusive"]),
+        (841, 1, OPENED, ["fail"]),
+        (841, 0, [], ["inconclusive"]),
+        (841, 1, [], ["fail"]),
+    ],
+)
+def test_no_read_may_fail(reads: int, failed: int, moves: list[Moved], words: list[str]) -> None:
+    """One fails; none passes where they were enough to be sure, and where the cache was seen to fail at all."""
+    run = by_hand([4.0 * read / reads for read in range(reads)], [5.0] * reads, [0.5] * reads, moves, failed=failed)
+    assert [verdict.word for verdict in run.verdicts] == words
+    assert [verdict.kpi.name for verdict in run.verdicts] == ["unanswered"]
+
+
+def test_the_quick_profile_reads_often_enough_to_pass() -> None:
+    """Where none of its reads fails, it is surely fewer than the target says."""
+    assert 3 / len(SurvivalPlan().schedule.times) < KPIS["unanswered"].target
 
 
 def test_a_phase_without_reads_claims_nothing() -> None:
@@ -71,6 +100,7 @@ def test_the_result_says_what_was_imitated(run: Survival) -> None:
     """What is published names the failures as emulated, has a row for each phase, and no credentials."""
     result = run.result
     assert any("failures" in line for line in result.emulated)
+    assert [verdict.kpi.name for verdict in result.verdicts] == ["unanswered"]
     assert [row.path for row in result.latency] == [phase.name for phase in PHASES]
     assert len(run.samples) == len(run.load.outcomes)
 

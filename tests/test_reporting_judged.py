@@ -3,9 +3,9 @@
 import pytest
 
 from dousell_cache.measure.history import among
-from dousell_cache.measure.kpis import KPIS, judge
+from dousell_cache.measure.kpis import KPIS, Word, judge
 from dousell_cache.measure.stats import Interval
-from dousell_cache.reporting.judged import Judged, told_drawing, told_margin, told_move
+from dousell_cache.reporting.judged import Judged, told_drawing, told_margin, told_move, told_tally
 from dousell_cache.reporting.margins import Margin, margin
 from dousell_cache.reporting.series import Trend
 from dousell_cache.reporting.wording import ENGLISH, Wording
@@ -20,6 +20,21 @@ def after(now: Interval, *earlier: Interval, name: str = "p95_ms") -> Judged:
     """Return a figure judged after earlier runs."""
     (past,) = among({name: now}, [{name: one} for one in earlier], targets={name})
     return Judged(judge(KPIS[name], now), Trend(earlier, past))
+
+
+@pytest.mark.parametrize(
+    ("met", "missed", "undecided", "english", "french"),
+    [
+        (8, 1, 1, "8 of 10 targets met, 1 missed, 1 undecided", "8 objectifs atteints sur 10, 1 manqué, 1 indécis"),
+        (5, 0, 0, "5 of 5 targets met", "5 objectifs atteints sur 5"),
+        (1, 2, 0, "1 of 3 targets met, 2 missed", "1 objectif atteint sur 3, 2 manqués"),
+        (0, 0, 2, "0 of 2 targets met, 2 undecided", "0 objectif atteint sur 2, 2 indécis"),
+    ],
+)
+def test_targets_add_up(met: int, missed: int, undecided: int, english: str, french: str) -> None:
+    """Those met are told of how many, and then those missed and those undecided, if any."""
+    words: list[Word] = ["pass"] * met + ["fail"] * missed + ["inconclusive"] * undecided
+    assert (told_tally(words, ENGLISH), told_tally(words, Wording("fr"))) == (english, french)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ from .reports import BAD, GOOD, NAME, VAGUE, Seen, failed, made_up, many, measur
 HOSTILE = '<script src="https://evil.example/x.js"></script>'
 CASES: dict[str, tuple[dict[str, EnvironmentRecord], str]] = {
     "pass": ({"local": measured(GOOD), "vercel": measured(GOOD, emulated=["Upstash (4 ms)"])}, "Every target is met"),
-    "fail": ({"local": measured(GOOD), "vercel": measured(BAD)}, "1 of 4 targets missed"),
+    "fail": ({"local": measured(GOOD), "vercel": measured(BAD)}, "3 of 4 targets met, 1 missed"),
     "inconclusive": ({"local": measured(VAGUE)}, "Too few measurements to say"),
+    "measured": ({"local": measured({})}, "Measured, not judged"),
     "unreachable": (
         {"local": measured(GOOD), "vercel": failed("unreachable", "nothing listens there")},
         "vercel could not be reached",
@@ -147,6 +148,26 @@ def test_a_hit_rate_far_off_is_an_alert(tmp_path: Path) -> None:
     assert "Alert" not in shown(made_up({"local": measured(missed)}), tmp_path).text
 
 
+def test_where_nothing_was_judged_there_are_no_targets(tmp_path: Path) -> None:
+    """No section of that name, no word of passing, a badge with a sign of its own; beside a target there is one."""
+    nothing, judged = (page.render(made_up({"local": measured(figures)}), tmp_path) for figures in ({}, GOOD))
+    assert "Targets" not in Seen(nothing).text
+    assert '<span class="badge measured"><svg' in nothing
+    assert 'class="badge pass"' not in nothing.partition('id="notebooks"')[0]
+    assert "Targets" in Seen(judged).text
+
+
+def test_the_head_has_no_empty_facts(tmp_path: Path) -> None:
+    """A run that only read earlier ones, as an overview does, has neither environments nor measurements to name."""
+    read = EnvironmentRecord(
+        status="ok", reason=None, verdict="measured", emulated=[], figures={}, samples=0, notebooks={}
+    )
+    overview = replace(made_up({"local": read}), environments={}, together=read)
+    for results, there in ((overview, False), (made_up({"local": measured(GOOD)}), True)):
+        facts = page.render(results, tmp_path).partition('<dl class="facts">')[2].partition("</dl>")[0]
+        assert [name in facts for name in ("Environments", "Measurements")] == [there, there]
+
+
 def test_a_disturbed_measurement_is_not_called_a_short_one(tmp_path: Path) -> None:
     """Where every figure has its samples and a doubt, such as a generator that was late, the head says that."""
     record = measured(VAGUE)
@@ -243,6 +264,19 @@ def test_margin_and_trend_stand_beside_a_figure(tmp_path: Path) -> None:
     )
 
 
+def test_head_and_lines_count_every_target(tmp_path: Path) -> None:
+    """The headline of several environments and the line of each say what is met, missed and undecided: they add up."""
+    mixed = {"hit_rate": BAD["hit_rate"], "p95_ms": VAGUE["p95_ms"]}
+    seen = shown(made_up({"local": measured(GOOD), "vercel": measured(mixed)}), tmp_path)
+    text = " ".join(seen.text.split())
+    for said in (
+        "2 of 4 targets met, 1 missed, 1 undecided",
+        "2 of 2 targets met",
+        "0 of 2 targets met, 1 missed, 1 u",
+    ):
+        assert said in text
+
+
 def test_what_is_missed_comes_first(tmp_path: Path) -> None:
     """Among the figures of an environment, the missed ones stand above the met ones."""
     seen = shown(made_up({"local": measured({"p95_ms": GOOD["p95_ms"], "hit_rate": BAD["hit_rate"]})}), tmp_path)
@@ -326,7 +360,7 @@ def test_parts_that_are_still_read_shimmer(tmp_path: Path) -> None:
 def test_a_comparison_in_doubt_is_no_plain_pass(tmp_path: Path) -> None:
     """Where a row that was compared is in doubt the head says so, with the environment and why; else nothing of it."""
     sound, doubted = row("local"), row("vercel", doubt="12 reads failed", failed=12)
-    for rows, verdict in (((sound, doubted), "inconclusive"), ((sound,), "pass")):
+    for rows, verdict in (((sound, doubted), "inconclusive"), ((sound,), "measured")):
         part = together(*rows)
         assert part.verdict == verdict
         results = made_up({"local": measured(GOOD)})

@@ -20,6 +20,7 @@ RECORDS = {
     "fail": measured(BAD),
     "inconclusive": measured(VAGUE),
     "pass": measured(GOOD),
+    "measured": measured({}),
 }
 
 
@@ -30,7 +31,7 @@ def test_the_environments_of_these_tests_are_what_they_say() -> None:
 
 @pytest.mark.parametrize("words", list(itertools.product(RECORDS, repeat=2)))
 def test_the_worst_environment_decides(words: tuple[str, str]) -> None:
-    """Failed to run, unreachable, missed, inconclusive, met: the first of these that occurs is the run's."""
+    """Failed to run, unreachable, missed, inconclusive, met, measured: the first of these that occurs is the run's."""
     results = made_up({f"e{number}": RECORDS[word] for number, word in enumerate(words)})
     assert results.verdict == min(words, key=list(RECORDS).index)
     assert results.exit_code == EXIT_CODES[results.verdict]
@@ -54,9 +55,10 @@ def test_a_connection_test_counts_like_a_target(passed: list[bool], verdict: str
     assert environment_verdict("ok", [result]) == verdict
 
 
-def test_nothing_judged_is_no_pass() -> None:
-    """An environment whose notebooks publish nothing is inconclusive."""
-    assert environment_verdict("ok", []) == "inconclusive"
+def test_nothing_judged_is_neither_praise_nor_blame() -> None:
+    """An environment whose notebooks judge nothing is measured: no pass, no doubt, and no exit code of its own."""
+    assert environment_verdict("ok", []) == "measured"
+    assert EXIT_CODES["measured"] == 0
 
 
 def test_the_documented_examples_are_such_files() -> None:

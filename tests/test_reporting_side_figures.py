@@ -128,10 +128,18 @@ def test_an_environment_in_doubt_is_said_to_be(run: SideBySide) -> None:
     assert doubts == (late, "2 reads failed")
     assert [row.failed for row in run.rows] == [0, 2]
     assert {row[0]: row[1:] for row in side_table(run).rows}["In doubt"] == doubts
-    assert environment_verdict("ok", [run.result], judges=False) == "inconclusive"
+    assert environment_verdict("ok", [run.result]) == "inconclusive"
 
 
 def test_only_what_runs_here_is_said_to_share_this_machine(run: SideBySide) -> None:
     """The local cache shares the client's processors, and one that is elsewhere does not."""
     caption = rate_curves(run).caption
     assert f"Of {run.sides[0].label}, client and server share" in caption
+
+
+def test_target_lines_that_judge_nothing_say_so(run: SideBySide, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a picture with target lines it stands where targets are judged; no sentence is under one without."""
+    said = "Targets are drawn for orientation: they are judged in 01."
+    assert all(said in drawn(run).caption for drawn in (latency_quantiles, hit_rates))
+    monkeypatch.setattr(side_figures, "kpis_in_force", dict)
+    assert not any(said in drawn(run).caption for drawn in (latency_quantiles, hit_rates))

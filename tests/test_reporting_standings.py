@@ -1,7 +1,9 @@
 """The overview of earlier runs: where targets stand, what is comparable, what to do next."""
 
+import os
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -10,6 +12,10 @@ from dousell_cache.reporting.history import COLUMNS
 from dousell_cache.reporting.overview_figures import figures_over_runs
 from dousell_cache.reporting.standings import Overview, read_overview, standing_table
 from dousell_cache.reporting.wording import ENGLISH, Wording
+
+from .comparisons import keep_together
+from .comparisons import row as row_of
+from .reports import GOOD, finished, made_up, many, measured, unfinished
 
 
 def row(
@@ -43,7 +49,8 @@ def test_the_newest_run_decides_and_failures_come_first() -> None:
         ("vercel", "p95_ms", "inconclusive", "run2"),
         ("local", "hit_rate", "pass", "run2"),
     ]
-    assert "1 of 3 targets are met, 1 missed; 2 runs were read." in str(BETTER.reading)
+    assert "1 of 3 targets are met, 1 missed, by 2 of 2 runs." in str(BETTER.reading)
+    assert "Left out" not in str(BETTER.reading)
 
 
 def test_next_steps_are_in_the_order_of_their_urgency() -> None:
@@ -74,6 +81,24 @@ def test_runs_of_another_machine_or_length_are_not_compared() -> None:
     )
 
 
+def test_what_was_left_out_is_said(tmp_path: Path) -> None:
+    """Of how many runs it speaks, and why not of the others; the one that is being written is none of them."""
+    many(tmp_path, [4.0, 4.1, 4.2])
+    full = made_up({"local": measured(GOOD)}, run_id="20260901T060000Z-ffff", started="2026-09-01T06:00:00+00:00")
+    finished(tmp_path, msgspec.structs.replace(full, run=msgspec.structs.replace(full.run, profile="full")))
+    keep_together(tmp_path, "20261001T070000Z-2222", row_of("local"))
+    unfinished(tmp_path, "20261002T070000Z-aaaa", "failed", os.getpid())
+    unfinished(tmp_path, "20261002T080000Z-aaaa", "running", os.getpid())
+    lines = str(read_overview(str(tmp_path), "local,vercel").reading).splitlines()
+    assert lines[:2] == [
+        "2 of 2 targets are met, 0 missed, by 3 of 6 runs.",
+        (
+            "Left out: 1 of another machine or profile than the newest, 1 without a figure of these environments, "
+            "1 without a report."
+        ),
+    ]
+
+
 def test_without_runs_it_says_how_to_make_one(tmp_path: Path) -> None:
     """A folder that is empty, or is not there, has no runs; nothing fails, and the next step is the first report."""
     for folder in (tmp_path, tmp_path / "absent"):
@@ -89,7 +114,7 @@ def test_it_is_all_said_in_french_too() -> None:
     french = Wording("fr")
     lines = [f"{told.say(french)}".replace("\xa0", " ").splitlines() for told in (BETTER.reading, BETTER.next_steps)]
     assert lines[0][:2] == [
-        "Objectifs atteints : 1 sur 3, manqués : 1 ; 2 rapports ont été lus.",
+        "Objectifs atteints : 1 sur 3, manqués : 1 ; rapports lus : 2 sur 2.",
         "Pour 1, nul ne peut trancher : trop peu de mesures.",
     ]
     assert lines[0][2].startswith("Les chiffres d'environnements émulés")

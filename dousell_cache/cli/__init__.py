@@ -46,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="dousell-cache",
         description="Measure, tune and watch a cache-aside on Redis, Valkey or Upstash.",
-        epilog="Exit codes: 0 pass, 1 fail, 2 usage, 3 run failed, 4 unreachable, 5 inconclusive, 75 locked, "
-        "130 and 143 for signals.",
+        epilog="Exit codes: 0 pass or measured, 1 fail, 2 usage, 3 run failed, 4 unreachable, 5 inconclusive, "
+        "75 locked, 130 and 143 for signals.",
     )
     top.add_argument("--version", action="version", version=f"dousell-cache {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)

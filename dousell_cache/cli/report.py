@@ -45,8 +45,8 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         description="Execute notebooks in each environment, in a process of its own, and write a folder with a page, "
         "the executed notebooks, results.json, samples.parquet and status.json.",
         epilog="Exit codes, worst first: 130 or 143 stopped by a signal, 3 a notebook failed, 4 an environment cannot "
-        "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met. 2: wrong usage. "
-        "75: another run holds the lock.",
+        "be reached, 1 a target is missed, 5 too few samples to say, 0 all targets are met, or nothing was judged. "
+        "2: wrong usage. 75: another run holds the lock.",
     )
     _add_measuring(parser)
     parser.add_argument("--out", default=_OUT, metavar="DIR", help="the folder of all runs; default %(default)s")

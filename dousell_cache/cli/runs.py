@@ -130,7 +130,7 @@ def _environments(text: str | None) -> set[str]:
 
 
 def _environments_of(run: "Entry") -> set[str]:
-    return set(run.summary.environments) if run.summary else set()
+    return run.summary.places if run.summary else set()
 
 
 def count(option: str, text: str | None, *, least: int) -> int | None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from ..reporting.formatting import duration, seconds_between, unit_of, when
+from ..measure.stats import Interval
+from ..reporting.formatting import LABELS, duration, seconds_between, unit_of, when
 from ..reporting.index import word_of
 from ..reporting.listing import Entry, EnvironmentSummary
 from ..reporting.record import EnvironmentRecord, Results
 from ..reporting.retention import Judged
-from ..reporting.tables import Table, number, verdict_table
+from ..reporting.tables import Table, interval, number, verdict_table
 from ..reporting.templating import WORDS
 from ..reporting.trends import MARKS, Trend, Trends
 
@@ -28,7 +29,7 @@ def list_json(out: str, chosen: Sequence[tuple[Entry, Trends]]) -> str:
 def _run_document(run: Entry, moved: Trends) -> dict[str, Any]:
     summary = run.summary
     facts = summary.run if summary else None
-    found = summary.environments.items() if summary else ()
+    found = summary.parts.items() if summary else ()
     return {
         "id": run.id,
         "started": run.started or None,
@@ -71,7 +72,7 @@ def _rows(run: Entry, moved: Trends) -> Iterator[tuple[str, ...]]:
     if not run.summary:
         yield (*named, "", *("" for _ in _FIGURES), run.reason)
         return
-    for name, record in run.summary.environments.items():
+    for name, record in run.summary.parts.items():
         notes = [run.summary.run.profile, *(["emulated"] if record.emulated else [])]
         notes += [] if record.status == "ok" else [record.status]
         yield (*named, name, *_figures(record, moved.get(name, {})), ", ".join(notes))
@@ -93,7 +94,7 @@ def show_text(results: Results, page: Path) -> str:
         f"{when(facts.started)}, {took}, profile {facts.profile}",
         f"{host.system}, {host.machine}, {host.cpus} cores, Python {host.python}; commit {facts.commit or 'unknown'}",
         f"$ {facts.command}",
-        *(line for name, record in results.environments.items() for line in _environment_lines(name, record)),
+        *(line for name, record in results.parts.items() for line in _environment_lines(name, record)),
         "",
         f"page: {page}",
     ]
@@ -109,6 +110,20 @@ def _environment_lines(name: str, record: EnvironmentRecord) -> Iterator[str]:
     if verdicts:
         table = verdict_table(verdicts)
         yield _table(Table(f"{record.samples:,} measurements", table.headers, table.rows))
+    elif record.figures:
+        yield _figure_table(f"{record.samples:,} measurements, without a target", record.figures)
+    for row in (row for result in results for row in result.compared):
+        yield _figure_table(
+            f"{row.environment}, compared{f', in doubt: {row.doubt}' if row.doubt else ''}", row.figures
+        )
+
+
+def _figure_table(caption: str, figures: Mapping[str, Interval]) -> str:
+    rows = [
+        (LABELS.get(name, name), number(one.value, unit_of(name)), interval(one, unit_of(name)), f"{one.samples:,}")
+        for name, one in figures.items()
+    ]
+    return _table(Table(caption, ("figure", "measured", "95 % interval", "samples"), rows))
 
 
 def pruned_json(out: str, judged: Sequence[Judged], *, dry_run: bool) -> str:

@@ -23,6 +23,7 @@ from ..dousell.site import cache_environment
 from ..environments import Environment
 from ..errors import CacheUnavailable
 from .caching_ways import GUARDED, WAYS, Way
+from .kpis import Verdict, judge_all, kpis_in_force
 from .load import LoadResult, run_open_loop
 from .plans import check_bounds, check_profile
 from .popularity import zipf_ranks
@@ -193,13 +194,25 @@ class Invalidation:
         return {"stale_reads": self.shipped.stale_share} | {name: time for name, time in seen.items() if time}
 
     @property
+    def verdicts(self) -> list[Verdict]:
+        """The figures against their targets; reads that failed, or changes the cache was not told, let none pass.
+
+        That reads were started late, which speaks against their times, does not change whether they were stale.
+        """
+        failed = bool(self.shipped.load.failed.any())
+        flaw = "reads failed" if failed else "changes could not be told to the cache" if self.shipped.untold else None
+        return judge_all(self.figures, kpis_in_force(), flaw=flaw)
+
+    @property
     def reading(self) -> str:
         """What the run says, in plain sentences."""
         lines = [line for each in self.ways for line in each.reading]
         median = self.shipped.until_correct(50)
         if median:
             lines.append(f"As shipped, a change was seen after {median.value:.0f} ms at the median.")
-        lines += [f"Not to be trusted ({each.way.name}): {each.load.doubt}." for each in self.ways if each.load.doubt]
+        lines += [
+            f"Times not to be trusted ({each.way.name}): {each.load.doubt}." for each in self.ways if each.load.doubt
+        ]
         return "\n".join([*lines, *(f"Emulated on this machine: {part}." for part in self.emulated)])
 
     @property
@@ -226,6 +239,7 @@ class Invalidation:
             parameters=msgspec.structs.asdict(self.plan),
             figures=self.figures,
             outcomes=self.shipped.load.counts,
+            verdicts=self.verdicts,
             latency=[_latency(each) for each in self.ways if len(each.until_correct_ms)],
             host=this_host(),
             commit=commit(),
@@ -248,8 +262,9 @@ async def measure_invalidation(
     """
     started, clock = utc_now(), time.monotonic()
     place = await asyncio.to_thread(cache_environment, environment, os.environ)
-    ways = [await _measured(place, plan, way, progress) for way in WAYS]
-    return Invalidation(place, plan, started, time.monotonic() - clock, ways)
+    async with await connect_async(place) as held:  # which cache it is, on a laptop, is known when it is connected
+        ways = [await _measured(held.environment, plan, way, progress) for way in WAYS]
+    return Invalidation(held.environment, plan, started, time.monotonic() - clock, ways)
 
 
 @dataclass

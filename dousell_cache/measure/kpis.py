@@ -148,7 +148,7 @@ def _alarming(verdict: Verdict) -> bool:
 
 
 def overall(words: list[Word]) -> Word:
-    """Return the word for several verdicts: one failure fails, else one doubt leaves it open."""
+    """Return the word for several verdicts: one failure fails, else one doubt, or nothing judged, leaves it open."""
     if "fail" in words:
         return "fail"
     return "inconclusive" if "inconclusive" in words or not words else "pass"

@@ -25,6 +25,7 @@ from ..events import BreakerMoved, Event, Read
 from ..local import embedded
 from ..testing.faults import FaultProxy, HttpFaultProxy
 from ..transport.connect import PATIENCE
+from .kpis import Verdict, judge_all, kpis_in_force
 from .load import LoadResult, run_open_loop
 from .phases import PHASES, Array, Moved, PhaseRow, open_during, openings, own_cost_ms, phase_of, phase_rows
 from .plans import check_bounds, check_profile
@@ -144,6 +145,15 @@ class Survival:
         return {"unanswered": never(self.load.failed)} | costs
 
     @property
+    def verdicts(self) -> list[Verdict]:
+        """The figures against their targets; where the breaker never opened, nothing was survived.
+
+        That reads were started late, which speaks against their times, does not change whether they were answered.
+        """
+        flaw = None if self.openings else "the breaker never opened: the cache was not seen to fail"
+        return judge_all(self.figures, kpis_in_force(), flaw=flaw)
+
+    @property
     def reading(self) -> str:
         """What the run says, in plain sentences."""
         count = len(self.load.outcomes)
@@ -152,7 +162,7 @@ class Survival:
         lines.append(f"The breaker opened {len(self.openings)} times; at the end it was {_STATES[is_closed]}.")
         told = [f"{name}: {np.median(times):.1f} ms" for name, times in self.costs.items() if len(times)]
         lines.append(f"What the cache added to a read, median; {'; '.join(told)}.")
-        lines += [f"Not to be trusted: {self.load.doubt}."] if self.load.doubt else []
+        lines += [f"Its times are not to be trusted: {self.load.doubt}."] if self.load.doubt else []
         return "\n".join([*lines, *(f"Emulated on this machine: {part}." for part in self.emulated)])
 
     @property
@@ -181,6 +191,7 @@ class Survival:
             parameters=msgspec.structs.asdict(self.plan),
             figures=self.figures,
             outcomes=self.load.counts,
+            verdicts=self.verdicts,
             latency=[LatencyRow(row.name, row.reads, _mean(self, n), row.p50_ms, row.p95_ms) for n, row in self._some],
             host=this_host(),
             commit=commit(),

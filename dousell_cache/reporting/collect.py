@@ -42,7 +42,7 @@ def environment_record(folder: Path, spec: Spec, watched: Watched, redact: Calla
     return EnvironmentRecord(
         status=status,
         reason=_line(reason, redact),
-        verdict=environment_verdict(status, results, judges=bool(spec.environment)),
+        verdict=environment_verdict(status, results),
         emulated=list(dict.fromkeys(line for result in results for line in result.emulated)),
         figures={name: figure for result in results for name, figure in result.figures.items()},
         samples=sum(pq.read_metadata(path).num_rows for path in samples_of(folder)),

@@ -126,7 +126,7 @@ def _row(run: Entry, wording: Wording) -> Row:
     if run.summary is None:
         reason = wording.plain(f"index.{run.state}") if run.state in {"killed", "unreadable"} else run.reason
         return Row(run.id, _UNREPORTED[run.state][0], word_of(run, wording), run.started, link=link, reason=reason)
-    facts, found = run.summary.run, run.summary.environments
+    facts, found = run.summary.run, run.summary.parts
     return Row(
         run.id,
         run.summary.verdict,

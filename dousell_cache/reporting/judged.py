@@ -1,10 +1,12 @@
 """A figure with its target, its margin and its trend, as a page shows them: decisions and sentences. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..measure.kpis import Better, Verdict
+from markupsafe import Markup
+
+from ..measure.kpis import Better, Verdict, Word
 from ..measure.stats import Interval
 from .charts import Plot
 from .margins import Margin, margin
@@ -90,6 +92,14 @@ def told_margin(judged: Judged, wording: Wording) -> str:
         points = 100 * found.amount
         amount = wording.plain("margin.point" if points < 2 else "margin.points", amount=wording.number(points, ""))
     return wording.plain(f"margin.{found.kind}", amount=amount)
+
+
+def told_tally(words: Sequence[Word], wording: Wording) -> Markup:
+    """Say how many targets are met, and how many missed or undecided if any are: they add up to all."""
+    told = [wording.count("page.met_", words.count("pass"), all=wording.whole(len(words)))]
+    others = {"page.missed_": words.count("fail"), "page.undecided_": words.count("inconclusive")}
+    told += [wording.count(key, count) for key, count in others.items() if count]
+    return Markup(", ").join(told)
 
 
 def told_move(judged: Judged, wording: Wording) -> str:

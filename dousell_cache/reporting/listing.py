@@ -15,7 +15,7 @@ from ..measure.kpis import Word
 from ..measure.stats import Interval
 from .folder import PARTIAL
 from .nearest import suggestion
-from .record import SCHEMA, VERSION, RunStatus, RunVerdict, Status
+from .record import SCHEMA, TOGETHER, VERSION, RunStatus, RunVerdict, Status
 
 REMOVED = ".removed"
 """What ends the name of a folder that is being deleted: whatever is in it, it is no run any more."""
@@ -42,10 +42,17 @@ class FigureVerdict(msgspec.Struct, frozen=True):
     word: Word
 
 
+class ComparedName(msgspec.Struct, frozen=True):
+    """Which environment was compared with others."""
+
+    environment: str
+
+
 class Published(msgspec.Struct, frozen=True):
     """The part of a notebook's result that a history needs."""
 
     verdicts: list[FigureVerdict] = []
+    compared: list[ComparedName] = []
 
 
 class NotebookEnding(msgspec.Struct, frozen=True):
@@ -96,6 +103,21 @@ class Summary(msgspec.Struct, frozen=True):
     verdict: RunVerdict
     exit_code: int
     environments: dict[str, EnvironmentSummary]
+    together: EnvironmentSummary | None = None
+
+    @property
+    def parts(self) -> dict[str, EnvironmentSummary]:
+        """What a list shows: each environment, or what looked at all of them together where nothing else ran."""
+        return self.environments or ({TOGETHER: self.together} if self.together else {})
+
+    @property
+    def places(self) -> set[str]:
+        """The environments that were measured, by themselves or beside others."""
+        notebooks = self.together.notebooks.values() if self.together else ()
+        return {
+            *self.environments,
+            *(row.environment for one in notebooks if one.result for row in one.result.compared),
+        }
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ..measure.result import LatencyRow
 from ..measure.stats import Interval
 from . import formatting
 from .charts import LogScale
+from .judged import told_tally
 from .record import TOGETHER, Results
 from .sections import Section, section, within
 from .series import trends
@@ -68,7 +69,7 @@ def headline(results: Results, sections: list[Section], wording: Wording) -> str
     if results.exit_code > 128:
         return wording.plain("headline.stopped")
     if results.verdict == "fail" and missed:
-        return wording.count("headline.fail_", missed, all=wording.whole(len(verdicts)))
+        return told_tally([verdict.word for verdict in verdicts], wording)
     if results.verdict == "unreachable":
         gone = [name for name, record in results.environments.items() if record.verdict == "unreachable"]
         return wording.plain("headline.unreachable", names=wording.plain("headline.and").join(gone))
@@ -81,6 +82,8 @@ def _found(results: Results, verdicts: list[Verdict], *, connected: bool) -> str
     match results.verdict:
         case "pass":
             return "pass" if verdicts else "connected" if connected else "measured"
+        case "measured":
+            return "measured"
         case "fail":
             return "disconnected"
         case "inconclusive":
@@ -88,7 +91,7 @@ def _found(results: Results, verdicts: list[Verdict], *, connected: bool) -> str
                 return "doubted"
             if any(verdict.doubt for verdict in verdicts):
                 return "disturbed"
-            return "inconclusive" if verdicts else "unjudged"
+            return "inconclusive"
     return "error"
 
 

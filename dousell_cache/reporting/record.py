@@ -18,15 +18,23 @@ VERSION = 1
 
 Status = Literal["ok", "unreachable", "cell_error", "timeout", "dead_kernel", "interrupted"]
 NotebookStatus = Literal["ok", "cell_error", "timeout", "dead_kernel", "interrupted", "not_run"]
-RunVerdict = Literal["pass", "fail", "inconclusive", "error", "unreachable"]
+RunVerdict = Literal["pass", "fail", "inconclusive", "error", "unreachable", "measured"]
 State = Literal["running", "finished", "interrupted", "failed"]
 
 TOGETHER = "together"
 """What the part of a run is called whose notebooks go through all environments by themselves."""
 
-EXIT_CODES: dict[RunVerdict, int] = {"error": 3, "unreachable": 4, "fail": 1, "inconclusive": 5, "pass": 0}
+EXIT_CODES: dict[RunVerdict, int] = {
+    "error": 3,
+    "unreachable": 4,
+    "fail": 1,
+    "inconclusive": 5,
+    "pass": 0,
+    "measured": 0,
+}
 """Worst first. A run that failed says nothing for certain, so it outranks all; an environment that was not reached
-leaves a part unanswered; a missed target is an answer; too few samples are none yet, but hide no missed target."""
+leaves a part unanswered; a missed target is an answer; too few samples are none yet, but hide no missed target. Where
+nothing was to be judged there is no answer, and no doubt either: it counts only where nothing else does."""
 
 
 class NotebookRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,16 +156,16 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     finished: str | None = None
 
 
-def environment_verdict(status: Status, results: Iterable[Result], *, judges: bool = True) -> RunVerdict:
+def environment_verdict(status: Status, results: Iterable[Result]) -> RunVerdict:
     """Return the word for one environment: its status when something went wrong, else what the figures say.
 
     A connection test counts like a target: passed when every step did. So does an environment that was compared, where
-    it is in doubt: inconclusive, since who reads only the word must not take its figures for sound.
+    it is in doubt: inconclusive, since who reads only the word must not take its figures for sound. Where there was
+    nothing to judge, the word is ``measured``: neither praise nor blame.
 
     Args:
         status: how it went.
         results: what its notebooks published.
-        judges: whether it is there to judge; a mere comparison that ran to its end, beyond doubt, passes without one.
     """
     if status != "ok":
         return "unreachable" if status == "unreachable" else "error"
@@ -166,7 +174,7 @@ def environment_verdict(status: Status, results: Iterable[Result], *, judges: bo
         words += [verdict.word for verdict in result.verdicts]
         words += ["pass" if all(step.passed for step in result.steps) else "fail"] if result.steps else []
         words += ["inconclusive" for row in result.compared if row.doubt]
-    return overall(words) if words or judges else "pass"
+    return overall(words) if words else "measured"
 
 
 def run_verdict(environments: Iterable[EnvironmentRecord]) -> RunVerdict:

@@ -78,11 +78,6 @@ class Section:
         return [one.verdict for one in self.judged]
 
     @property
-    def met(self) -> int:
-        """How many targets are met."""
-        return sum(verdict.word == "pass" for verdict in self.verdicts)
-
-    @property
     def latency(self) -> list[LatencyRow]:
         """Every way of being answered."""
         return [row for result in self.results for row in result.latency]

@@ -23,6 +23,7 @@ _LOOKS = {
 }
 _ORIGIN_LOOK = ("#7A5C00", ":", "^")
 _PERCENTS = (50, 95, 99)
+_ORIENTATION = " Targets are drawn for orientation: they are judged in 01."
 
 
 def latency_curves(run: SideBySide) -> Picture:
@@ -59,8 +60,8 @@ def latency_quantiles(run: SideBySide) -> Picture:
             shift = 0.6 * (place + 1) / (len(run.sides) + 1) - 0.3
             found = [run.figures[side.name][f"p{percent}_ms"] for percent in _PERCENTS]
             _intervals(axes, side, found, np.arange(len(_PERCENTS), dtype=np.float64) + shift)
-        for row, percent in enumerate(_PERCENTS):
-            kpi = kpis_in_force().get(f"p{percent}_ms")
+        kpis = {row: kpis_in_force().get(f"p{percent}_ms") for row, percent in enumerate(_PERCENTS)}
+        for row, kpi in kpis.items():
             if kpi:
                 axes.plot([kpi.target] * 2, [row - 0.4, row + 0.4], color="#1D1B16", lw=1.5)
                 axes.annotate("target", (kpi.target, row - 0.42), ha="center", va="bottom", fontsize=8)
@@ -69,7 +70,8 @@ def latency_quantiles(run: SideBySide) -> Picture:
         axes.set_yticks(range(len(_PERCENTS)), [f"P{percent}" for percent in _PERCENTS])
         axes.invert_yaxis()
         figure.legend(loc="outside right upper")
-    caption = f"{_told(run, 'p50_ms', 'P50', 'ms')}; {_told(run, 'p95_ms', 'P95', 'ms')}."
+    aim = _ORIENTATION if any(kpis.values()) else ""
+    caption = f"{_told(run, 'p50_ms', 'P50', 'ms')}; {_told(run, 'p95_ms', 'P95', 'ms')}.{aim}"
     return picture(figure, f"Percentiles of the response time by environment. {caption}", caption)
 
 
@@ -92,7 +94,8 @@ def hit_rates(run: SideBySide) -> Picture:
         axes.set_yticks(range(len(rows)), rows)
         axes.invert_yaxis()
         figure.legend(loc="outside right upper")
-    caption = f"{_told(run, 'hit_rate', 'Hit rate', '%')}. The cold start counts: each page's first read misses."
+    aim = _ORIENTATION if kpi else ""
+    caption = f"{_told(run, 'hit_rate', 'Hit rate', '%')}. The cold start counts: each page's first read misses.{aim}"
     return picture(figure, f"Hit rates by kind of page and environment. {caption}", caption)
 
 

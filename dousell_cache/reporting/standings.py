@@ -1,7 +1,7 @@
 """What earlier runs say, for somebody who decides: where each target stands, how it moved, and what to do next."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..measure.kpis import Kpi, kpis_in_force
 from ..measure.stats import Interval
 from . import catalog
 from .history import COLUMNS, read_runs
+from .listing import entries
 from .nearest import suggestion
 from .tables import MARKS, Table
 from .told import Told
@@ -50,9 +51,11 @@ class Overview:
 
     Args:
         runs: a row for each figure of each environment of each run, as :func:`.history.read_runs` has them.
+        without: how many runs of the folder are not among them, by the reason, a word of the catalogue.
     """
 
     runs: pd.DataFrame
+    without: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def comparable(self) -> pd.DataFrame:
@@ -82,9 +85,13 @@ class Overview:
         if not self.standings:
             return wording.text("overview.none")
         words = [each.verdict for each in self.standings]
-        read = wording.count("overview.read_", self.runs["run"].nunique())
+        read, known = self.comparable["run"].nunique(), self.runs["run"].nunique()
+        without = {"unlike": known - read, **self.without}
+        runs = {"read": wording.whole(read), "runs": wording.whole(known + sum(self.without.values()))}
         counts = {"met": words.count("pass"), "all": len(words), "missed": words.count("fail")}
-        lines = [wording.text("overview.met", read=read, **counts)]
+        lines = [wording.text("overview.met", **runs, **counts)]
+        told = [wording.text(f"overview.{why}", n=wording.whole(count)) for why, count in without.items() if count]
+        lines += [wording.text("overview.left_out", told=", ".join(told))] if told else []
         unsure = words.count("inconclusive")
         lines += [wording.text("overview.unsure", n=unsure)] if unsure else []
         lines += [wording.text("overview.emulated")] if any(each.emulated for each in self.standings) else []
@@ -113,8 +120,18 @@ def read_overview(folder: str, environments: str) -> Overview:
             message = f'there is no environment "{name}": {suggestion(name, NAMES)}'
             raise ConfigurationError(message)
     path = Path(folder) if folder else catalog.folder().parent / "reports"
-    runs = read_runs(path) if path.is_dir() else pd.DataFrame(columns=list(COLUMNS))
-    return Overview(runs[runs["environment"].isin(names)].reset_index(drop=True))
+    if not path.is_dir():
+        return Overview(pd.DataFrame(columns=list(COLUMNS)))
+    runs = read_runs(path)
+    chosen = runs[runs["environment"].isin(names)].reset_index(drop=True)
+    return Overview(chosen, _without(path, set(chosen["run"])))
+
+
+def _without(path: Path, read: set[str]) -> dict[str, int]:
+    """Return how many runs of a folder were not read, by the reason; one that is being written is none yet."""
+    others = [run for run in entries(path) if run.id not in read and run.state != "running"]
+    reported = sum(run.summary is not None for run in others)
+    return {"unmeasured": reported, "unreported": len(others) - reported}
 
 
 def standing_table(overview: Overview) -> Told[Table]:

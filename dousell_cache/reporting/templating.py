@@ -10,7 +10,7 @@ from .. import __version__
 from ..languages import Language, catalogue
 from . import formatting
 from .charts import bullet
-from .judged import ARROWS, HEIGHT, WIDTH, told_drawing, told_margin, told_move
+from .judged import ARROWS, HEIGHT, WIDTH, told_drawing, told_margin, told_move, told_tally
 from .record import EXIT_CODES, RunVerdict
 from .wording import Wording
 
@@ -46,6 +46,7 @@ def templates(language: Language = "en") -> jinja2.Environment:
         told_drawing=lambda judged: told_drawing(judged, wording),
         told_margin=lambda judged: told_margin(judged, wording),
         told_move=lambda judged: told_move(judged, wording),
+        told_tally=lambda words: told_tally(words, wording),
         seconds_between=formatting.seconds_between,
         unit_of=formatting.unit_of,
         version=__version__,

@@ -17,6 +17,7 @@ RUNS: dict[str, dict[str, EnvironmentRecord]] = {
     "pass": {"local": measured(GOOD, host=HOST), "vercel": measured(GOOD, host=HOST, emulated=["Upstash (4 ms)"])},
     "fail": {"local": measured(GOOD, host=HOST), "vercel": measured(BAD, host=HOST)},
     "inconclusive": {"local": measured(VAGUE, host=HOST)},
+    "measured": {"local": measured({}, host=HOST)},
     "unreachable": {"local": measured(GOOD, host=HOST), "vercel": failed("unreachable", "nothing listens there")},
     "error": {"local": failed("cell_error", "cell 3: ValueError: no such thing")},
 }
