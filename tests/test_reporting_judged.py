@@ -33,7 +33,8 @@ def after(now: Interval, *earlier: Interval, name: str = "p95_ms") -> Judged:
 )
 def test_targets_add_up(met: int, missed: int, undecided: int, english: str, french: str) -> None:
     """Those met are told of how many, and then those missed and those undecided, if any."""
-    words: list[Word] = ["pass"] * met + ["fail"] * missed + ["inconclusive"] * undecided
+    counts: dict[Word, int] = {"pass": met, "fail": missed, "inconclusive": undecided}
+    words = [word for word, count in counts.items() for _ in range(count)]
     assert (told_tally(words, ENGLISH), told_tally(words, Wording("fr"))) == (english, french)
 
 
