@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dousell_cache.measure.mixture import Quantile, decompose, hit_rate_needed, quantile_map
+from dousell_cache.measure.stats import percentile
 
 
 def reads(**counts: int) -> tuple[np.ndarray, list[str]]:
@@ -64,6 +65,15 @@ def test_above_95_percent_hits_p95_is_theirs() -> None:
     assert [middle.certainty, high.certainty, highest.certainty] == [1, 1, 1]
     assert middle.within == pytest.approx(50 / 0.97, abs=0.2)
     assert high.value < 2 < 200 < highest.value
+
+
+@pytest.mark.parametrize("hits", [600, 940, 950, 970])
+def test_a_percentile_is_the_same_in_every_table(hits: int) -> None:
+    """Whatever it lies on, its value is that of the figures, to the last digit."""
+    times, outcomes = reads(hit=hits, miss=1_000 - hits)
+    percents = (50, 95, 99)
+    figures = [percentile(times, percent).value for percent in percents]
+    assert [place.value for place in quantile_map(times, outcomes, percents)] == figures
 
 
 def test_on_the_edge_of_two_paths_the_map_is_less_certain() -> None:

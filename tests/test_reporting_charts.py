@@ -55,6 +55,16 @@ def test_a_plot_has_better_values_where_one_expects_them() -> None:
     assert plot.line == f"{first:g},{low:g} {second:g},{high:g}"
 
 
+def test_a_single_run_has_its_whole_interval() -> None:
+    """It lies inside the drawing, ends included, as wide as a mark; a target far away presses nothing off."""
+    plot = Plot([Interval(4.0, 2.0, 90.0, 9)], 340.0, 96.0, target=50.0)
+    ((x, y),) = plot.dots
+    corners = [tuple(map(float, corner.split(","))) for corner in plot.band.split()]
+    assert [place for place, _ in corners] == [x - 6, x + 6, x + 6, x - 6]
+    heights = sorted({height for _, height in corners})
+    assert 6 == heights[0] < plot.target < y < heights[1] == 90  # type: ignore[operator] # there is a target
+
+
 def test_a_plot_of_runs_that_agree_is_a_level_line() -> None:
     """No spread, or a single run, is no division by zero."""
     same = Interval(4.0, 4.0, 4.0, 9)

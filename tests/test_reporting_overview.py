@@ -42,7 +42,16 @@ def test_each_figure_and_environment_has_a_card(tmp_path: Path) -> None:
         ("vercel", "p95_ms"),
     ]
     assert [len(card.plot.dots) for card in found] == [1, 1, 1, 1]
-    assert "in one run: 4.00 ms" in found[1].told
+    assert found[1].told == "P95 response in local in one run: 4.00 ms; target < 50.0 ms. One run: no trend yet."
+
+
+def test_a_few_runs_have_no_usual_figure(tmp_path: Path) -> None:
+    """Where no run had enough others before it nobody says that none was worse than usual; from then on one does."""
+    many(tmp_path, [4.0, 4.1, 3.9, 4.2, 4.0])
+    assert "5 runs: too few for a trend yet." in cards(series(tmp_path), ENGLISH)[1].told
+    (tmp_path / "more").mkdir()
+    many(tmp_path / "more", [4.0, 4.1, 3.9, 4.2, 4.0, 4.1])
+    assert "No run was worse than usual." in cards(series(tmp_path / "more"), ENGLISH)[1].told
 
 
 def test_a_drawing_has_room_for_so_many(tmp_path: Path) -> None:

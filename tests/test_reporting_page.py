@@ -255,7 +255,8 @@ def test_margin_and_trend_stand_beside_a_figure(tmp_path: Path) -> None:
     many(tmp_path, [9.0, 4.4])
     results = made_up({"local": measured(GOOD, host="5f0c81a9be77")})
     seen = shown(results, tmp_path / results.run.id)
-    for said in ("5.10 points to spare", "40.2 ms to spare", "like the run before"):
+    rule = "The margin is the distance from that interval's worse end to the target."
+    for said in ("5.10 points to spare", "40.2 ms to spare", "like the run before", rule):
         assert said in seen.text
     (drawn,) = [told for told in seen.values("svg", "aria-label") if told.startswith("P95 response")]
     assert drawn == (
@@ -293,7 +294,7 @@ def test_a_page_in_french(tmp_path: Path) -> None:
     assert seen.values("html", "lang") == ["fr"]
     for said in ("Injoignable : vercel", "62,3 %", "22 novembre 2026 à 19:30 UTC", "2 040", "Alerte : Taux de succès"):
         assert said in text
-    assert "manqué de 30,0 points au pire" in text
+    assert "au pire 30,0 points de moins" in text
     assert seen.values("div", "lang") == ["en"]
     assert seen.exact == shown(results, tmp_path).exact
 

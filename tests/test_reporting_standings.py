@@ -6,10 +6,12 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from dousell_cache.errors import ConfigurationError
+from dousell_cache.measure.kpis import KPIS
 from dousell_cache.reporting.history import COLUMNS
-from dousell_cache.reporting.overview_figures import figures_over_runs
+from dousell_cache.reporting.overview_figures import _panel, figures_over_runs
 from dousell_cache.reporting.standings import Overview, read_overview, standing_table
 from dousell_cache.reporting.wording import ENGLISH, Wording
 
@@ -81,6 +83,15 @@ def test_runs_of_another_machine_or_length_are_not_compared() -> None:
     )
 
 
+def test_a_single_run_is_drawn_in_the_middle() -> None:
+    """Its axis has room on both sides and one whole number, and its mark is whole, however near it is to nought."""
+    axes = Figure().subplots()
+    _panel(axes, overview(row(1, "local", "p50_ms", 0.01, "pass")).runs, KPIS["p50_ms"], ENGLISH)
+    assert axes.get_xlim() == (0.5, 1.5)
+    assert not axes.lines[0].get_clip_on()
+    assert axes.get_ylim()[1] > KPIS["p50_ms"].target
+
+
 def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     """Of how many runs it speaks, and why not of the others; the one that is being written is none of them."""
     many(tmp_path, [4.0, 4.1, 4.2])
@@ -90,13 +101,9 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     unfinished(tmp_path, "20261002T070000Z-aaaa", "failed", os.getpid())
     unfinished(tmp_path, "20261002T080000Z-aaaa", "running", os.getpid())
     lines = str(read_overview(str(tmp_path), "local,vercel").reading).splitlines()
-    assert lines[:2] == [
-        "2 of 2 targets are met, 0 missed, by 3 of 6 runs.",
-        (
-            "Left out: 1 of another machine or profile than the newest, 1 without a figure of these environments, "
-            "1 without a report."
-        ),
-    ]
+    unlike, without = "1 of another machine or profile than the newest", "1 without a figure of these environments"
+    assert lines[0] == "2 of 2 targets are met, 0 missed, by 3 of 6 runs."
+    assert lines[1] == f"Left out: {unlike}, {without}, 1 without a report."
 
 
 def test_without_runs_it_says_how_to_make_one(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Quantile(msgspec.Struct, frozen=True):
 
     Args:
         percent: 50 for the median.
-        value: in the unit of the times.
+        value: in the unit of the times, as :func:`.stats.percentile` defines it, as everywhere.
         path: the outcome that most samples around it have.
         certainty: the share of the samples around it that have this outcome.
         within: which percentile of the path's own samples it is.
@@ -109,7 +109,8 @@ def quantile_map(times: Samples, outcomes: Sequence[str], percents: Sequence[flo
     ways = _checked(times, outcomes)
     order = np.argsort(times, kind="stable")
     weights = np.full(len(times), 1 / len(times))
-    return [_place(percent, times, ways, weights, order) for percent in percents]
+    placed = [_place(percent, times, ways, weights, order) for percent in percents]
+    return [msgspec.structs.replace(one, value=float(np.percentile(times, one.percent))) for one in placed]
 
 
 def hit_rate_needed(times: Samples, outcomes: Sequence[str], percent: float = 95) -> float | None:

@@ -113,6 +113,10 @@ def cold_start(times: Samples) -> int:
 def percentile(samples: Samples, percent: float, *, cold: int = 0) -> Interval:
     """Return a percentile of the samples, in their unit, given in order of arrival.
 
+    It is interpolated between the two samples beside it: type 7 of Hyndman and Fan (1996), *Sample Quantiles in
+    Statistical Packages*, The American Statistician 50(4), which is NumPy's default. Every table and picture has this
+    one.
+
     Samples that come in clusters need ten times the smallest sample for an interval, and both its ends inside of them.
 
     Args:

@@ -78,7 +78,8 @@ class Plot:
     """A figure over runs, oldest first, on a drawing with so many units of width and height.
 
     The values decide what is shown, and the target if there is one; intervals that reach beyond are cut off at the
-    edge, or one run with few samples would press all others into a line.
+    edge, or one run with few samples would press all others into a line. A single run is shown with all of its
+    interval, as wide as a mark.
 
     Args:
         figures: the figure in each run.
@@ -92,6 +93,8 @@ class Plot:
     def __init__(self, figures: Sequence[Interval], width: float, height: float, target: float | None = None) -> None:
         self._figures, self._width, self._height = figures, width, height
         shown = [figure.value for figure in figures] + ([] if target is None else [target])
+        if len(figures) == 1:
+            shown += [_end(figures[0], figures[0].low), _end(figures[0], figures[0].high)]
         self._low, high = min(shown), max(shown)
         self._span = high - self._low
         self.target = None if target is None else self._y(target)
@@ -111,6 +114,8 @@ class Plot:
         """The intervals as an SVG polygon's points; a run without one is there by its value."""
         upper = [(self._x(place), self._y(_end(figure, figure.high))) for place, figure in enumerate(self._figures)]
         lower = [(self._x(place), self._y(_end(figure, figure.low))) for place, figure in enumerate(self._figures)]
+        if len(upper) == 1:
+            upper, lower = ([(x - self._EDGE, y), (x + self._EDGE, y)] for ((x, y),) in (upper, lower))
         return _joined([*upper, *lower[::-1]])
 
     def _x(self, place: int) -> float:

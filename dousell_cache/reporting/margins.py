@@ -5,10 +5,10 @@ from typing import Literal
 
 from ..measure.kpis import Verdict
 
-Kind = Literal["spare", "missed", "over", "under", "unknown", "never", "seen"]
-"""``spare``: all of the interval is on the good side; ``missed``: none of it is; ``over`` and ``under``: some of it is,
-and its worse end is beyond a ceiling or below a floor; ``unknown``: there is no interval; ``never`` and ``seen``: of
-what must never be, none was seen, or some."""
+Kind = Literal["spare", "over", "under", "unknown", "never", "seen"]
+"""``spare``: all of the interval is on the good side; ``over`` and ``under``: its worse end is beyond a ceiling or
+below a floor, and the verdict tells whether the better one is, too; ``unknown``: there is no interval; ``never`` and
+``seen``: of what must never be, none was seen, or some."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,9 @@ def margin(verdict: Verdict) -> Margin:
     if figure.low is None or figure.high is None:
         return Margin("unknown", 0.0)
     floor = kpi.direction == "above"
-    worse, better = (figure.low, figure.high) if floor else (figure.high, figure.low)
+    worse = figure.low if floor else figure.high
     if _beats(worse, kpi.target, floor):
         return Margin("never" if kpi.direction == "none" else "spare", abs(worse - kpi.target))
-    if not _beats(better, kpi.target, floor):
-        return Margin("missed", abs(worse - kpi.target))
     return Margin("under" if floor else "over", abs(worse - kpi.target))
 
 

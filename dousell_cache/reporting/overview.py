@@ -108,13 +108,11 @@ def _card(kpi: Kpi, those: Sequence[Measured], words: Sequence[str], wording: Wo
         word=next(verdict.word for verdict in last.found.verdicts if verdict.kpi.name == kpi.name),
         plot=Plot(figures, WIDTH, HEIGHT, kpi.target if kpi.direction != "none" else None),
         regressed=worse,
-        told=_told(kpi, having, figures, worse, wording),
+        told=_told(kpi, having, figures, _told_trend(kpi, having, figures, words, wording), wording),
     )
 
 
-def _told(
-    kpi: Kpi, having: Sequence[Measured], figures: Sequence[Interval], worse: Sequence[int], wording: Wording
-) -> str:
+def _told(kpi: Kpi, having: Sequence[Measured], figures: Sequence[Interval], trend: str, wording: Wording) -> str:
     values = [figure.value for figure in figures]
     first, last, low, high = (
         wording.number(value, kpi.unit) for value in (values[0], values[-1], min(values), max(values))
@@ -129,13 +127,17 @@ def _told(
         low=low,
         high=high,
         target=wording.target(kpi),
-        regressions=_told_regressions(kpi, having, figures, worse, wording),
+        regressions=trend,
     )
 
 
-def _told_regressions(
-    kpi: Kpi, having: Sequence[Measured], figures: Sequence[Interval], worse: Sequence[int], wording: Wording
+def _told_trend(
+    kpi: Kpi, having: Sequence[Measured], figures: Sequence[Interval], words: Sequence[str], wording: Wording
 ) -> str:
+    """Say which runs were worse than usual; where no run had enough others before it, that nobody can tell."""
+    worse = [place for place, word in enumerate(words) if word == "regressed"]
+    if not {"improved", "regressed", "within"} & set(words):
+        return wording.count("index.trendless_", len(having))
     if not worse:
         return wording.plain("index.no_regression")
     when, value = wording.moment(having[worse[-1]].found.started), wording.number(figures[worse[-1]].value, kpi.unit)

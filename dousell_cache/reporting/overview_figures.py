@@ -45,10 +45,13 @@ def _panel(axes: Axes, rows: pd.DataFrame, kpi: Kpi, wording: Wording) -> None:
         colour, marker = _LOOKS[str(environment)]
         place, values = np.arange(len(found)) + 1, found["value"].to_numpy() * scale
         low, high = (found[end].fillna(found["value"]).to_numpy() * scale for end in ("low", "high"))
-        axes.plot(place, values, marker=marker, color=colour, label=str(environment), lw=1.5, markersize=5)
+        label = str(environment)  # a mark at the edge of the axes, such as a time near nought, is a whole one
+        axes.plot(place, values, marker=marker, color=colour, label=label, lw=1.5, markersize=5, clip_on=False)
         axes.vlines(place, low, high, color=colour, alpha=0.4, lw=3)
     axes.axhline(kpi.target * scale, color="#1D1B16", ls="--", lw=1)
-    axes.set(title=wording.text("overview.panel", label=wording.kpi(kpi), unit=kpi.unit), ylim=(0, None))
+    count = int(rows.groupby("environment").size().max()) if len(rows) else 1
+    title = wording.text("overview.panel", label=wording.kpi(kpi), unit=kpi.unit)
+    axes.set(title=title, ylim=(0, None), xlim=(0.5, count + 0.5))
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     axes.set_xlabel(wording.text("overview.run") if kpi.name == _FIGURES[-1] else "")
 

@@ -77,6 +77,10 @@ class Section:
         """Every figure against its target."""
         return [one.verdict for one in self.judged]
 
+    def told_of(self, verdict: Verdict) -> Result:
+        """Return the result that a verdict is from."""
+        return next(result for result in self.results if verdict in result.verdicts)
+
     @property
     def latency(self) -> list[LatencyRow]:
         """Every way of being answered."""

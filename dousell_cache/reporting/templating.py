@@ -9,6 +9,7 @@ import jinja2
 from .. import __version__
 from ..languages import Language, catalogue
 from . import formatting
+from .causes import explained, told_causes
 from .charts import bullet
 from .judged import ARROWS, HEIGHT, WIDTH, told_drawing, told_margin, told_move, told_tally
 from .record import EXIT_CODES, RunVerdict
@@ -43,6 +44,8 @@ def templates(language: Language = "en") -> jinja2.Environment:
         bullet=bullet,
         width=WIDTH,
         height=HEIGHT,
+        explained=lambda figure: explained(figure, wording),
+        told_causes=lambda verdict, result: told_causes(verdict, result, wording),
         told_drawing=lambda judged: told_drawing(judged, wording),
         told_margin=lambda judged: told_margin(judged, wording),
         told_move=lambda judged: told_move(judged, wording),
