@@ -18,6 +18,7 @@ import pytest
 import dousell_cache
 from dousell_cache import connect
 from dousell_cache.cli import main
+from dousell_cache.errors import installing
 from dousell_cache.local import Cloud, process
 from dousell_cache.runner import run_blocking
 
@@ -281,7 +282,9 @@ def test_without_the_extra(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     code, out, err = said("check", "--env", "local")
     assert (code, out) == (2, "")
-    assert err == 'dousell-cache: psycopg is not installed: pip install "dousell-cache[lab]"\n'
+    assert (
+        err == f"dousell-cache: dousell-cache check needs the extra [lab], psycopg first of all: {installing('lab')}\n"
+    )
     assert said("check", "--url", NOBODY)[0] == 4
 
 
@@ -314,7 +317,7 @@ def test_an_env_file_that_cannot_be_read_is_mentioned(
     monkeypatch.setitem(sys.modules, "dotenv", None)
     code, _, err = said("check", "--url", NOBODY)
     assert code == 4
-    assert err == '.env is not read: pip install "dousell-cache[lab]" for that\n'
+    assert err == f".env is not read, for want of python-dotenv: {installing('lab')}\n"
 
 
 # --- terminals and pipes
