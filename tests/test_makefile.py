@@ -100,11 +100,11 @@ def test_report_fails_when_no_page_was_written(clone: Path, code: int) -> None:
 
 def test_report_passes_its_variables_on(clone: Path) -> None:
     """ENVS, PROFILE, OUT and ARGS reach the command; the defaults compare a laptop with Vercel, quickly."""
-    assert make(clone, "report").stdout == "report --env local,vercel --profile quick --out reports\n"
+    assert make(clone, "report").stdout == "report --progress --env local,vercel --profile quick --out reports\n"
     variables = ("ENVS=local", "PROFILE=full", "OUT=my reports", "ARGS=--json")
     chosen = make(clone, "report", *variables, PAGE="my reports/run 1/index.html")
     assert chosen.returncode == 0
-    assert chosen.stdout == "report --env local --profile full --out my reports --json\n"
+    assert chosen.stdout == "report --progress --env local --profile full --out my reports --json\n"
 
 
 @pytest.mark.parametrize(
