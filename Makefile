@@ -118,8 +118,9 @@ lock: ## write uv.lock and constraints.txt anew from pyproject.toml (needs uv; A
 	@"$(UV)" export --quiet --locked --all-extras --no-hashes --no-emit-project --no-annotate --no-header \
 	  --output-file constraints.txt
 
+# Looking for what to remove is a moment; .venv's forty thousand files are seconds to minutes of waiting for the disk.
 clean: ## remove .venv and what the tools left; reports/ stays
-	@echo '→ removing .venv and what the tools left: a minute or two, of some forty thousand files'
+	@echo '→ removing .venv and what the tools left: forty thousand files, minutes on a busy disk'
 	@rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
