@@ -83,7 +83,7 @@ def test_check_passes(said: Said, valkey_url: str) -> None:
     place, *steps = out.splitlines()
     steps, total, audit = steps[:7], steps[7], steps[8:]
     assert (code, err) == (0, "")
-    assert place == f"local: TCP at {valkey_url}"
+    assert place == f"local (by --url): TCP at {valkey_url}"
     assert [line[4:26].strip() for line in steps] == NAMES
     assert {line[:4] for line in steps} == {"  ✓ "}
     assert total == "7 of 7 passed"
@@ -148,7 +148,7 @@ def test_check_of_nobody(said: Said) -> None:
     code, out, err = said("check", "--url", NOBODY)
     assert (code, err) == (4, "")
     assert out.splitlines() == [
-        f"local: TCP at {NOBODY}",
+        f"local (by --url): TCP at {NOBODY}",
         f"  ✗ connection             nothing listens at {NOBODY}: start the server or check the URL",
         "0 of 7 passed; the rest was not tried",
     ]
@@ -345,7 +345,7 @@ def test_where_only_ascii_can_be_shown(host: str, shown: str, variables: dict[st
     done = command("check", "--url", f"redis://{host}", **{"PYTHONIOENCODING": "", **variables})
     assert (done.returncode, done.stderr) == (4, b"")
     place, step, _ = done.stdout.decode("ascii").splitlines()
-    assert place == f"dedicated: TCP at redis://{shown}"
+    assert place == f"dedicated (by --url): TCP at redis://{shown}"
     assert step.startswith("  FAIL connection ")
 
 
