@@ -164,7 +164,7 @@ SITE = EVERYTHING_IN_THE_CORE | {"check", "dousell", "local"}
 MAY_IMPORT: dict[str, set[str]] = CORE | {
     "check": CHECK,
     "adapters": {"adapters", "errors", "events", "families"},
-    "env_file": set(),
+    "env_file": {"errors"},
     "local": {"errors", "local", "__version__"},
     "testing": EVERYTHING_IN_THE_CORE | {"local", "testing"},
     "dousell": SITE,

@@ -226,7 +226,8 @@ def test_two_environments_live(quick: list[str], capsys: pytest.CaptureFixture[s
 def test_an_environment_against_itself(quick: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A/A, as one word or the same one twice, says how often a difference would be a false alarm."""
     main(["compare", "local", "--aa", "5", "--requests", "100", "--keys", "3"])
-    told = capsys.readouterr().out
+    told, err = capsys.readouterr()
+    assert err == "".join(f"dousell-cache: measuring in turns, block {block} of 10 …\n" for block in range(1, 11))
     assert "A/A: of 16 ways of exchanging the blocks of 5 pairs" in told
     assert "A = local; B = local" in told
     main(["compare", "local", "local", "--json", *quick])

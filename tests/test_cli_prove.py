@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -175,6 +176,19 @@ def test_what_there_was_no_time_for_is_said(capsys: pytest.CaptureFixture[str]) 
     code, out = said(Evidence(7, 1.0, cut, ("grace",), (), STOOD), capsys)
     assert code == 0
     assert "no time to finish 2: keys; grace; give it more --seconds\n" in out
+
+
+def test_each_phase_is_told_once_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a log each part begins with a line on stderr, however often it moves on; with --json there is none."""
+
+    def gather(*_: object, observe: Callable[[str], None], **__: object) -> Evidence:
+        for words in ("explorer: lock (1 of 2)", "explorer: extend (2 of 2)", "chaos: 1 attempts", "chaos: 2 attempts"):
+            observe(words)
+        return HOLDS
+
+    with patch.object(evidence, "gather", gather):
+        said = [(main(["prove", *options]), capsys.readouterr().err) for options in ([], ["--json"])]
+    assert said == [(0, "dousell-cache: explorer …\ndousell-cache: chaos …\n"), (0, "")]
 
 
 def test_a_run_that_fails_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:

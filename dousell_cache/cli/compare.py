@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..environments import NAMES
 from ..errors import CacheError, ConfigurationError, MeasurementFailed
+from .phases import teller
 from .report import judge_by
 
 if TYPE_CHECKING:
@@ -199,17 +200,19 @@ def _unlogged() -> Iterator[None]:
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield what shows how many blocks are done: a bar when somebody looks at it, else nothing."""
+    """Yield what shows how many blocks are done: a bar when somebody looks at it, else a line when one begins."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    tell = teller(quiet=quiet)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("getting ready", total=None)
 
         def observe(done: int, blocks: int) -> None:
             bar.update(task, completed=done, total=blocks, description="measuring in turns, block")
+            tell(f"measuring in turns, block {min(done + 1, blocks)} of {blocks}")
 
         yield observe
 

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from .phases import one_line
 
 if TYPE_CHECKING:
     from ..tuning.advice import Advice
@@ -99,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     from ..tuning.tuned import document, tune
 
     try:
-        with _progress() as observe:
+        with one_line(quiet=True) as observe:
             observe(f"reading {options.trace}")
             reading = examine(options.trace, unit=options.unit, writes=options.writes, sort=options.sort)
             trace, more = without_namespace(reading.trace, options.namespace)
@@ -257,15 +256,3 @@ def _percent(share: float | None) -> str:
     from ..tuning.reasons import percent
 
     return "–" if share is None else percent(share)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Keep one line on a terminal up to date; elsewhere say nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    try:
-        yield lambda words: print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
-    finally:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
