@@ -21,6 +21,7 @@ from dousell_cache.measure.load_result import among_all
 from dousell_cache.measure.sides import MONTH_SECONDS, WITHDRAWN, Side, sum_of
 from dousell_cache.measure.steady import steady_hit_rate
 from dousell_cache.measure.usage import Usage
+from dousell_cache.measure.workload import INVALIDATE, READ
 
 if TYPE_CHECKING:
     from .conftest import FreeValkey
@@ -93,6 +94,27 @@ def test_what_cannot_be_reached_is_skipped_and_said(run: SideBySide) -> None:
     assert list(run.skipped) == ["dedicated"]
     assert "Skipped: dedicated, because" in run.reading
     assert "Emulated on this machine: Upstash" in run.reading
+
+
+def test_the_numbers_of_requests_add_up(run: SideBySide) -> None:
+    """What is kept is said to be so many, and what the progress counted besides; each number is that of its thing."""
+    swept = sum(step.requests for side in run.sides for step in side.steps)
+    kept, every = len(run.samples), len(run.samples) + swept
+    assert f"40 reads of the origin alone are the {kept:,} measurements kept; with {swept:,} hits" in run.reading
+    assert f"they are all {every:,} requests." in run.reading
+
+
+def test_where_nothing_changes_it_is_said_why(run: SideBySide) -> None:
+    """A run too short for a change says how many were to be expected; one with changes does not."""
+    assert ("No page happened to change" in run.reading) == (len(run.schedule) == 300)
+    operations = np.array([INVALIDATE, *[READ] * (len(run.schedule) - 1)], np.uint8)
+    changed = dataclasses.replace(run, schedule=dataclasses.replace(run.schedule, operations=operations))
+    assert "No page happened" not in changed.reading
+    still = dataclasses.replace(
+        run, schedule=dataclasses.replace(run.schedule, operations=np.full_like(operations, READ))
+    )
+    share = len(run.schedule) / 300
+    assert f"among so few reads {0.87 * share:.1f} changes are to be expected" in still.reading
 
 
 def test_the_second_half_finds_what_the_first_one_left(run: SideBySide) -> None:

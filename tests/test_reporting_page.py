@@ -168,6 +168,16 @@ def test_the_head_has_no_empty_facts(tmp_path: Path) -> None:
         assert [name in facts for name in ("Environments", "Measurements")] == [there, there]
 
 
+def test_waits_for_a_lock_are_not_compared_by_their_median(tmp_path: Path) -> None:
+    """Side by side, a sentence says why a polled lock looks fast; where there is one environment it does not."""
+    waits = measured({})
+    waits = replace(waits, figures={**waits.figures, "lock_wait_p50_ms": Interval(8.85, 8.0, 9.5, 200)})
+    said = "Waits for a lock do not compare by their P50"
+    assert said in shown(made_up({"local": waits, "vercel": waits}), tmp_path).text
+    assert said not in shown(made_up({"local": waits}), tmp_path).text
+    assert said not in shown(made_up({"local": measured(GOOD), "vercel": measured(GOOD)}), tmp_path).text
+
+
 def test_a_disturbed_measurement_is_not_called_a_short_one(tmp_path: Path) -> None:
     """Where every figure has its samples and a doubt, such as a generator that was late, the head says that."""
     record = measured(VAGUE)

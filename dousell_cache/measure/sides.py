@@ -21,7 +21,7 @@ from .result import EnvironmentRow, Result, this_host
 from .stats import Interval, cold_start, percentile, ratio_of_means, share
 from .steady import steady_hit_rate
 from .usage import Usage
-from .workload import Schedule
+from .workload import INVALIDATE, Schedule
 
 _REQUESTS = {"quick": 600, "full": 20_000}
 RATE = 40.0  # reads per second of each environment: few enough that a small machine measures the cache and not itself
@@ -294,6 +294,8 @@ class SideBySide:
         asked = f"{reads:,} reads ({kinds}) and {len(self.schedule) - reads:,} withdrawals"
         lines = [
             f"{asked} in {names}, the same in each, in {self.schedule.times[-1]:.0f} s.",
+            self._counted,
+            *self._unchanged,
             f"Schedule {self.schedule.digest[:12]}, seed {self.plan.seed}.",
         ]
         lines += [f"Skipped: {name}, because {reason}." for name, reason in self.skipped.items()]
@@ -304,6 +306,23 @@ class SideBySide:
             lines += [failed] if side.failed.any() else []
         lines += [f"Emulated on this machine: {part}." for part in self.emulated]
         return "\n".join(lines)
+
+    @property
+    def _counted(self) -> str:
+        """What the numbers of requests count, so that they add up: those shown on the way, and those that are kept."""
+        each, alone = len(self.schedule) * len(self.sides), len(self.plan.origin_schedule)
+        swept = sum(step.requests for side in self.sides for step in side.steps)
+        kept = f"These and {alone:,} reads of the origin alone are the {each + alone:,} measurements kept"
+        return f"{kept}; with {swept:,} hits at ever higher rates they are all {each + alone + swept:,} requests."
+
+    @property
+    def _unchanged(self) -> list[str]:
+        """Why there was no withdrawal, where there was none."""
+        reads, weights = len(self.schedule), sum(page.weight for page in self.pages)
+        if self.schedule.operations is not None and np.any(self.schedule.operations == INVALIDATE):
+            return []
+        expected = sum(page.updates / 1_000 * page.weight / weights * reads for page in self.pages)
+        return [f"No page happened to change: among so few reads {expected:.1f} changes are to be expected."]
 
     @property
     def samples(self) -> pd.DataFrame:

@@ -70,6 +70,27 @@ def test_the_same_notebook_twice_is_two(browser: Chromium, tmp_path: Path) -> No
     assert browser.look(page, script=script, axe=False).value == ["400", "700", 2, 0]
 
 
+def test_what_scrolls_sideways_shows_it(browser: Chromium, tmp_path: Path) -> None:
+    """On a telephone a table that is wider than its place has a shadow at the edge, which none of its cells covers."""
+    page, _ = run_page(tmp_path, "fail")
+    script = """(() => { const wide = [...document.querySelectorAll(".scroll")]
+        .filter((one) => one.scrollWidth > one.clientWidth);
+      const bare = (one) => [...one.querySelectorAll("table, tr, th, td")]
+        .every((part) => getComputedStyle(part).backgroundColor === "rgba(0, 0, 0, 0)");
+      const how = new Set(wide.map((one) => getComputedStyle(one).backgroundAttachment));
+      return [wide.length > 0, wide.every(bare), ...how]; })()"""
+    found = browser.look(page, width=390, script=script, axe=False).value
+    assert found == [True, True, "local, local, scroll, scroll"]
+
+
+def test_sections_keep_their_distance(browser: Chromium, tmp_path: Path) -> None:
+    """On a telephone the targets stand as far below the head as every section below the one before it."""
+    page, _ = run_page(tmp_path, "fail")
+    script = """[...new Set([...document.querySelectorAll("main section[id]")]
+      .map((one) => getComputedStyle(one).paddingTop))].length"""
+    assert browser.look(page, width=390, script=script, axe=False).value == 1
+
+
 def test_paper_shows_what_the_screen_shows(browser: Chromium, tmp_path: Path) -> None:
     """Printed, the page is as wide as the paper, its pictures are there, its placeholders are not."""
     page, _ = run_page(tmp_path, "fail")
@@ -85,7 +106,7 @@ def test_a_french_page_is_without_a_flaw(browser: Chromium, tmp_path: Path) -> N
     """Longer words break no layout, wide or narrow, and no rule."""
     page, _ = run_page(tmp_path, "fail", "fr")
     inside = "document.querySelector('.kpis').scrollWidth <= document.querySelector('.board').clientWidth"
-    look = browser.look(page, script=inside)
+    look = browser.look(page, scheme="dark", script=inside)
     assert flaws(look) == NONE
     assert look.value
     assert flaws(browser.look(page, width=390, axe=False)) == NONE
