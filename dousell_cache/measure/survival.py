@@ -16,6 +16,7 @@ from functools import cached_property
 import msgspec
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..async_cache import AsyncCache
 from ..connecting import connect_async
@@ -121,15 +122,18 @@ class Survival:
         return openings(self.moves, self.plan.phase_seconds * len(PHASES))
 
     @cached_property
-    def costs(self) -> dict[str, Array]:
-        """What the cache added to a read, in ms: while it was well, and while it was not, by the breaker's state.
-
-        It was not well for a read either that trouble met under way.
-        """
+    def tried(self) -> NDArray[np.bool_]:
+        """Which reads the failing cache put to the test: those due while it failed, and those it failed under way."""
         ends = self.load.times, self.load.times + self.load.response_ms / 1000
         begun, ended = (phase_of(end, self.plan.phase_seconds, len(PHASES)) for end in ends)
         is_ill = np.array([bool(each.fault) for each in PHASES])
-        ill = is_ill[begun] | is_ill[ended]
+        tried: NDArray[np.bool_] = is_ill[begun] | is_ill[ended]
+        return tried
+
+    @cached_property
+    def costs(self) -> dict[str, Array]:
+        """What the cache added to a read, in ms: while it was well, and while it was not, by the breaker's state."""
+        ill = self.tried
         is_open, known = open_during(self.load.times, self.moves), ~np.isnan(self.cost_ms)
         return {
             "well": self.cost_ms[known & ~ill & ~is_open],
@@ -139,10 +143,10 @@ class Survival:
 
     @property
     def figures(self) -> dict[str, Interval]:
-        """How many reads failed, and what a dead cache added to one before and after the breaker opened."""
+        """How many failed of the reads that could, and what a dead cache added before and after the breaker opened."""
         names = {"dead_cost_before_p95_ms": "ill, breaker closed", "dead_cost_after_p95_ms": "ill, breaker open"}
         costs = {name: percentile(self.costs[key], 95) for name, key in names.items() if len(self.costs[key])}
-        return {"unanswered": never(self.load.failed)} | costs
+        return {"unanswered": never(self.load.failed[self.tried | self.load.failed])} | costs
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -157,7 +161,8 @@ class Survival:
     def reading(self) -> str:
         """What the run says, in plain sentences."""
         count = len(self.load.outcomes)
-        lines = [f"{count - self.unanswered:,} of {count:,} reads were answered, while the cache failed in three ways."]
+        answered = f"{count - self.unanswered:,} of {count:,} reads were answered"
+        lines = [f"{answered}; {self.tried.sum():,} reads met a cache that failed, in three ways."]
         is_closed = not self.moves or self.moves[-1].state == "closed"
         lines.append(f"The breaker opened {len(self.openings)} times; at the end it was {_STATES[is_closed]}.")
         told = [f"{name}: {np.median(times):.1f} ms" for name, times in self.costs.items() if len(times)]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..environments import NAMES
 from ..errors import ConfigurationError
-from ..measure.kpis import Kpi, kpis_in_force
+from ..measure.kpis import Kpi, Word, judge, kpis_in_force
 from ..measure.stats import Interval
 from . import catalog
 from .history import COLUMNS, read_runs
@@ -175,7 +175,12 @@ def _standings(rows: pd.DataFrame) -> Iterator[Standing]:
             low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
             figure = Interval(float(row["value"]), low, high, int(row["samples"]))
             where = (row["run"], row["started"], bool(row["emulated"]))
-            yield Standing(row["environment"], kpi, figure, row["verdict"], *where)
+            yield Standing(row["environment"], kpi, figure, _word(row["verdict"], kpi, figure), *where)
+
+
+def _word(kept: Word, kpi: Kpi, figure: Interval) -> Word:
+    """Return what today's target says of a figure; one that its own run doubted stays undecided."""
+    return kept if kept == "inconclusive" else judge(kpi, figure).word
 
 
 def _steps(standings: list[Standing], wording: Wording) -> Iterator[str]:
