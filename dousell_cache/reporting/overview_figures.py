@@ -45,8 +45,9 @@ def _panel(axes: Axes, rows: pd.DataFrame, kpi: Kpi) -> None:
         axes.vlines(place, low, high, color=colour, alpha=0.4, lw=3)
     axes.axhline(kpi.target * scale, color="#1D1B16", ls="--", lw=1)
     count = int(rows.groupby("environment").size().max()) if len(rows) else 1
-    axes.set(title=f"{kpi.label}, {kpi.unit} (dashed: its target)", ylim=(0, None), xlim=(0.5, count + 0.5))
-    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    highest = max(kpi.target, *rows["value"], *rows["high"].dropna(), 0.0) * scale
+    axes.set(title=f"{kpi.label}, {kpi.unit} (dashed: its target)", ylim=(0, 1.1 * highest), xlim=(0.5, count + 0.5))
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("run" if kpi.name == _FIGURES[-1] else "")
 
 
