@@ -409,7 +409,7 @@ def test_a_notebook_that_compares_environments_runs_once(tmp_path: Path) -> None
     found = results.together.notebooks["both"].result
     assert found is not None
     assert found.environment == "local, vercel"
-    assert (results.together.status, results.together.verdict, results.together.samples) == ("ok", "pass", 120)
+    assert (results.together.status, results.together.verdict, results.together.samples) == ("ok", "measured", 120)
     assert pq.read_table(finished.folder / "samples.parquet").num_rows == 360
     assert (finished.folder / "notebooks" / "together" / "both.ipynb").is_file()
     assert status_of(finished.folder).environments == {"local": "ok", "vercel": "ok", "together": "ok"}
@@ -421,5 +421,5 @@ def test_a_comparison_alone_is_a_run(tmp_path: Path) -> None:
     both = write_notebook(tmp_path / "both.ipynb", "'seen'", parameters='environments: str = "local"')
     finished = run(requested(both, environments=("local", "vercel")), tmp_path / "reports", worker=ALL)
     assert finished.results.environments == {}
-    assert (finished.results.verdict, finished.results.exit_code) == ("pass", 0)
+    assert (finished.results.verdict, finished.results.exit_code) == ("measured", 0)
     assert "Measured" in Seen(finished.page.read_text("utf-8")).text

@@ -133,6 +133,8 @@ def test_targets_say_the_direction() -> None:
         "< 50.0 ms",
         "none, bound < 3.0 %",
         "none, bound < 3.0 %",
+        "none, bound < 1.0 %",
+        "none, bound < 1.0 %",
     ]
 
 
