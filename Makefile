@@ -49,9 +49,9 @@ setup: .venv/.ready ## install everything into .venv
 
 # Ends well whenever a report was written, whatever it says: the verdict as an exit code is the command's own. That there
 # is a new page is looked up, because Python also ends with 1 when it crashes. Being stopped is no good end.
-report: setup ## measure the cache in two environments and write reports/<run id>/index.html
+report: setup ## measure two environments, in about 3 minutes; write reports/<run id>/index.html; 0 if it was written
 	@{ echo; find "$(OUT)" -name index.html 2>/dev/null; } >.venv/.pages; \
-	  .venv/bin/dousell-cache report --env $(ENVS) --profile $(PROFILE) --out "$(OUT)" $(ARGS); \
+	  .venv/bin/dousell-cache report --progress --env $(ENVS) --profile $(PROFILE) --out "$(OUT)" $(ARGS); \
 	  code=$$?; case $$code in 0|1|3|4|5) ;; *) exit $$code ;; esac; \
 	  find "$(OUT)" -name index.html 2>/dev/null | grep -qvxFf .venv/.pages \
 	    || { echo 'make report: no report was written' >&2; exit 1; }
@@ -118,7 +118,9 @@ lock: ## write uv.lock and constraints.txt anew from pyproject.toml (needs uv; A
 	@"$(UV)" export --quiet --locked --all-extras --no-hashes --no-emit-project --no-annotate --no-header \
 	  --output-file constraints.txt
 
+# Looking for what to remove is a moment; .venv's forty thousand files are seconds to minutes of waiting for the disk.
 clean: ## remove .venv and what the tools left; reports/ stays
+	@echo '→ removing .venv and what the tools left: forty thousand files, minutes on a busy disk'
 	@rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

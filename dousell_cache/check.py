@@ -17,7 +17,7 @@ import msgspec
 from .audit import Audit, audit
 from .cache import Cache
 from .environments import Environment
-from .errors import CacheError, LockBusy
+from .errors import CacheError, LockBusy, installing
 from .face import Defaults
 from .inquiry import ask
 from .runner import run_blocking
@@ -190,7 +190,7 @@ async def _as_flow(transport: BlockingTransport, command: tuple[Argument, ...]) 
 
 # What an error's text, or that of one of its causes, says; and what it means to the person at the keyboard.
 _MEANINGS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("degraded mode",), "there is no cache here: start a Valkey, set {setting}, or install dousell-cache[lab]"),
+    (("degraded mode",), f"there is no cache here: start a Valkey, set {{setting}}, or {installing('lab')}"),
     (("WRONGPASS", "Unauthorized", "NOAUTH", "AUTH", "invalid username"), "the server refuses {credential}"),
     (("DB index",), "there is no such database: check the number at the end of {setting}"),
     (

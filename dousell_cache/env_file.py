@@ -4,12 +4,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from .errors import installing
+
 
 def load_env_file() -> None:
     """Read the nearest ``.env``, from the working directory upwards; what is already set stays as it is."""
     if not find_spec("dotenv"):
         if Path(".env").exists():
-            print('.env is not read: pip install "dousell-cache[lab]" for that', file=sys.stderr)  # noqa: T201
+            print(f".env is not read, for want of python-dotenv: {installing('lab')}", file=sys.stderr)  # noqa: T201
         return
     from dotenv import find_dotenv, load_dotenv
 

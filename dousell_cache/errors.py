@@ -14,6 +14,7 @@ __all__ = [
     "LockLost",
     "LockUnavailable",
     "MeasurementFailed",
+    "installing",
     "refusal",
 ]
 
@@ -124,6 +125,15 @@ _LIMITS = (
     "max concurrent connections exceeded",
     "DB capacity quota exceeded",
 )
+
+
+def installing(extra: str) -> str:
+    """Return the command that brings an extra's packages, for the end of a sentence; it asks no index for this one.
+
+    Args:
+        extra: ``lab``, ``cluster``, ``prometheus`` or ``opentelemetry``.
+    """
+    return f'pip install "dousell-cache[{extra}] @ git+<its repository\'s URL>", or ".[{extra}]" in a clone'
 
 
 def refusal(message: str, shown: str) -> CacheError:

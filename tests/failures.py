@@ -6,6 +6,7 @@ import pytest
 
 from dousell_cache import Environment
 from dousell_cache.environments import rest, tcp_url
+from dousell_cache.errors import installing
 
 from .servers import http_endpoint, listening, silence
 
@@ -147,7 +148,7 @@ def no_cache_at_all(_: pytest.FixtureRequest) -> Iterator[Sentence]:
     """Degraded mode."""
     yield (
         Environment("local", "none", source="default"),
-        "there is no cache here: start a Valkey, set REDIS_URL, or install dousell-cache[lab]",
+        f"there is no cache here: start a Valkey, set REDIS_URL, or {installing('lab')}",
     )
 
 

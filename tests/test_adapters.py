@@ -21,6 +21,7 @@ from dousell_cache.adapters.common import MOST_KEYS, Families
 from dousell_cache.adapters.logging import LOGGER, level_of, observe_with_logging
 from dousell_cache.adapters.opentelemetry import observe_with_opentelemetry
 from dousell_cache.adapters.prometheus import observe_with_prometheus
+from dousell_cache.errors import installing
 from dousell_cache.events import BreakerMoved, Event, Invalidation, Observers, Outcome, Read, Tally, Write
 
 HIT = Read("detail:7", "hit", 0.001, 0.0, 1)
@@ -84,7 +85,7 @@ try:
 except ModuleNotFoundError as error:
     print(error)
 """
-    assert run(script) == f'{name} is not installed: pip install "dousell-cache[{adapter}]"\n'
+    assert run(script) == f"{name} is not installed: {installing(adapter)}\n"
 
 
 def test_a_real_cache_is_watched_by_all_three(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ import pytest
 import dousell_cache
 from dousell_cache import connect
 from dousell_cache.cli import main
+from dousell_cache.errors import installing
 from dousell_cache.local import Cloud, process
 from dousell_cache.runner import run_blocking
 
@@ -82,7 +83,7 @@ def test_check_passes(said: Said, valkey_url: str) -> None:
     place, *steps = out.splitlines()
     steps, total, audit = steps[:7], steps[7], steps[8:]
     assert (code, err) == (0, "")
-    assert place == f"local: TCP at {valkey_url}"
+    assert place == f"local (by --url): TCP at {valkey_url}"
     assert [line[4:26].strip() for line in steps] == NAMES
     assert {line[:4] for line in steps} == {"  ✓ "}
     assert total == "7 of 7 passed"
@@ -147,7 +148,7 @@ def test_check_of_nobody(said: Said) -> None:
     code, out, err = said("check", "--url", NOBODY)
     assert (code, err) == (4, "")
     assert out.splitlines() == [
-        f"local: TCP at {NOBODY}",
+        f"local (by --url): TCP at {NOBODY}",
         f"  ✗ connection             nothing listens at {NOBODY}: start the server or check the URL",
         "0 of 7 passed; the rest was not tried",
     ]
@@ -281,7 +282,9 @@ def test_without_the_extra(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     code, out, err = said("check", "--env", "local")
     assert (code, out) == (2, "")
-    assert err == 'dousell-cache: psycopg is not installed: pip install "dousell-cache[lab]"\n'
+    assert (
+        err == f"dousell-cache: dousell-cache check needs the extra [lab], psycopg first of all: {installing('lab')}\n"
+    )
     assert said("check", "--url", NOBODY)[0] == 4
 
 
@@ -314,7 +317,7 @@ def test_an_env_file_that_cannot_be_read_is_mentioned(
     monkeypatch.setitem(sys.modules, "dotenv", None)
     code, _, err = said("check", "--url", NOBODY)
     assert code == 4
-    assert err == '.env is not read: pip install "dousell-cache[lab]" for that\n'
+    assert err == f".env is not read, for want of python-dotenv: {installing('lab')}\n"
 
 
 # --- terminals and pipes
@@ -342,7 +345,7 @@ def test_where_only_ascii_can_be_shown(host: str, shown: str, variables: dict[st
     done = command("check", "--url", f"redis://{host}", **{"PYTHONIOENCODING": "", **variables})
     assert (done.returncode, done.stderr) == (4, b"")
     place, step, _ = done.stdout.decode("ascii").splitlines()
-    assert place == f"dedicated: TCP at redis://{shown}"
+    assert place == f"dedicated (by --url): TCP at redis://{shown}"
     assert step.startswith("  FAIL connection ")
 
 

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dousell_cache import connect
 from dousell_cache.cli import main, monitor
+from dousell_cache.errors import installing
 from dousell_cache.keys import Names
 from dousell_cache.local import Cloud
 from dousell_cache.monitor import figures
@@ -210,7 +211,7 @@ def test_without_the_extra(said: Said, valkey_url: str, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     code, _, err = said("--url", valkey_url, "--serve", "0")
     assert code == 2
-    assert 'pip install "dousell-cache[prometheus]"' in err
+    assert installing("prometheus") in err
 
 
 def test_it_serves_prometheus_until_it_is_told_to_end(free_valkey: "FreeValkey") -> None:

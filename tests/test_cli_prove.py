@@ -1,10 +1,13 @@
 """The command that proves the locks: what it runs, what it prints, its JSON, its exit codes, its logs judged again."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 
 from dousell_cache.cli import main
@@ -14,6 +17,8 @@ from dousell_cache.testing.evidence import Control, Evidence, Explored
 from dousell_cache.testing.ledger import Trial
 from dousell_cache.testing.ledger_checker import Figures, Objection
 from dousell_cache.testing.ledger_subjects import CONTROLS
+
+from .docs.pages import DOCS
 
 SCENARIO = next(iter(evidence.proofs()))
 NAIVE = "token per instance"
@@ -109,6 +114,38 @@ def test_the_table_of_a_run_that_holds(capsys: pytest.CaptureFixture[str]) -> No
     assert out.endswith("\n\nnothing was violated, and everything naive was caught\n")
 
 
+def test_what_the_lock_alone_lets_through_is_explained_by_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rents paid twice behind the lock alone are what no lock can help; none of them is luck, not a promise kept."""
+    struck = msgspec.structs.replace(STOOD, figures=Figures(grants=1500, unguarded_doubles=8))
+    rows = [said(msgspec.structs.replace(HOLDS, chaos=chaos), capsys)[1] for chaos in (struck, STOOD)]
+    assert "the lock alone          8 paid twice: what no lock over one server can help\n" in rows[0]
+    assert "the lock alone          0 paid twice: luck, which no lock can promise\n" in rows[1]
+
+
+def shape(text: str) -> list[str]:
+    """Return what is printed without what differs from run to run: figures, scenarios, a naive lock's row."""
+    head, _, naive = text.partition("\nnaive locks")
+    head = re.sub(r"(finish )\d+: .*(; give it)", r"\1\2", head)
+    heading, _, rest = naive.partition("\n")
+    return [*re.sub(r"\d[\d,.]*", "N", head).splitlines(), heading, rest.strip().splitlines()[-1]]
+
+
+def test_the_pages_sample_is_what_a_run_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its rows are worded as a run's, its unfinished scenarios are some of ours, its naive locks are all of them."""
+    page = (DOCS / "reference" / "prove.md").read_text()
+    sample = page.partition("$ dousell-cache prove\n")[2].partition("```")[0]
+    cut = Explored("tags", 10, 9, False, 0.5)
+    struck = msgspec.structs.replace(STOOD, figures=Figures(grants=1500, unguarded_doubles=8))
+    ran = Evidence(7, 30.0, (*HOLDS.explored, cut), ("grace",), HOLDS.controls, struck)
+    assert shape(sample) == shape(said(ran, capsys)[1])
+    unfinished = re.search(r"finish (\d+): (.*); give it", sample)
+    assert unfinished
+    named = unfinished[2].split("; ")
+    assert (len(named), set(named) - set(evidence.proofs())) == (int(unfinished[1]), set())
+    rows = sample.partition("\nnaive locks")[2].partition("\n\n")[0].splitlines()[1:]
+    assert [row[:24].strip() for row in rows] == list(CONTROLS)
+
+
 def test_a_violation_shows_how_to_see_it_again(capsys: pytest.CaptureFixture[str]) -> None:
     """A story of the explorer is shown with its own line, one of the ledger with its log; the exit code is 1."""
     story = Explored("keys", 1, 1, True, 0.1, ("keys:\n  1. …\n  python -c replay",))
@@ -139,6 +176,19 @@ def test_what_there_was_no_time_for_is_said(capsys: pytest.CaptureFixture[str]) 
     code, out = said(Evidence(7, 1.0, cut, ("grace",), (), STOOD), capsys)
     assert code == 0
     assert "no time to finish 2: keys; grace; give it more --seconds\n" in out
+
+
+def test_each_phase_is_told_once_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a log each part begins with a line on stderr, however often it moves on; with --json there is none."""
+
+    def gather(*_: object, observe: Callable[[str], None], **__: object) -> Evidence:
+        for words in ("explorer: lock (1 of 2)", "explorer: extend (2 of 2)", "chaos: 1 attempts", "chaos: 2 attempts"):
+            observe(words)
+        return HOLDS
+
+    with patch.object(evidence, "gather", gather):
+        said = [(main(["prove", *options]), capsys.readouterr().err) for options in ([], ["--json"])]
+    assert said == [(0, "dousell-cache: explorer …\ndousell-cache: chaos …\n"), (0, "")]
 
 
 def test_a_run_that_fails_is_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ CANARY = "c4n4ry-secret-2468"
         (["--notebook", "01_mesure_cache_aside"], 'did you mean "01_measure_cache_aside"?'),
         (["--profile", "ful"], 'there is no profile "ful": did you mean "full"?'),
         (["--lang", "french"], 'there is no language "french"'),
+        (["--lang", "de"], 'there is no language "de": there are en, fr'),
         (["-p", "request=500"], 'has a parameter "request": did you mean "requests"?'),
         (["-p", "requests=many"], 'parameter requests must be a whole number such as 2000, or none, not "many"'),
         (["-p", "requests=7"], "parameter requests must be between 100 and 1,000,000, not 7"),

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from dousell_cache.cli import main
+from dousell_cache.cli import main, report
 from dousell_cache.local import Cloud, runtime
 from dousell_cache.reporting import run
+from dousell_cache.reporting.measuring import Stage
 from dousell_cache.reporting.record import RunStatus
 from dousell_cache.reporting.run_lock import cache_lock, folder_lock
+from dousell_cache.reporting.wording import Wording
 
 from .reports import BAD, finished, made_up, measured, worker, write_notebook
 
@@ -208,6 +210,16 @@ def test_a_full_disk_is_told_truthfully(tmp_path: Path) -> None:
     assert "running" not in status.environments.values()
     assert status.reason is not None
     assert "File too large" in status.reason
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_begins_is_told_if_asked_for(asked: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal stderr has a line for each notebook of each environment with --progress, else nothing."""
+    with report._progress(Wording("en"), lines=asked) as observe:
+        for notebook, fraction in (("", 0.0), ("01_measure_cache_aside", 0.1), ("01_measure_cache_aside", 0.2)):
+            observe(Stage("local", notebook, fraction))
+    lines = ["starting", "local · getting ready", "local · 01_measure_cache_aside"]
+    assert capsys.readouterr() == ("", "".join(f"dousell-cache: {line} …\n" for line in lines) if asked else "")
 
 
 @pytest.mark.parametrize("home", [None, "/nonexistent"])

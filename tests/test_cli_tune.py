@@ -65,6 +65,7 @@ def test_tables_say_the_same(trace: str, capsys: pytest.CaptureFixture[str]) -> 
         (["--target", "0.5", "--present", "home=0.5"], 1),  # what is there now misses it
         (["--target", "0.5", "--ttl", "1000"], 5),  # too short a trace to be sure
         (["--target", "0.9", "--max-stale", "0.01", "--ttl-only"], 1),
+        (["--target", "0.5", "--max-stale", "0.9", "--ttl-only"], 5),  # home has no change to tell by
         (["--target", "0.5", "--max-origin", "0.000001"], 1),
         (["--target", "0.5", "--budget", "0", "--load-price", "1"], 1),
     ],
@@ -72,6 +73,14 @@ def test_tables_say_the_same(trace: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_verdict_is_the_exit_code(trace: str, options: list[str], code: int) -> None:
     """0: a TTL does in every family; 1: in one none does, or the present one does not; 5: nobody can say."""
     assert main(["tune", "--trace", trace, "--json", *options]) == code
+
+
+def test_all_families_together_are_judged(trace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two families that each keep the bound on loads, but not together, are told in a line and by exit code 1."""
+    assert main(["tune", "--trace", trace, "--target", "0.5", "--ttl", "10", "--max-origin", "0.12"]) == 1
+    assert "✗ all families: The TTLs advised for 2 families come to 0.1" in capsys.readouterr().out
+    assert main(["tune", "--trace", trace, "--target", "0.5", "--ttl", "10", "--max-origin", "0.2"]) == 0
+    assert "✓ all families" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,8 @@ def test_the_verdict_is_the_exit_code(trace: str, options: list[str], code: int)
         (["--target", "90"], "hit_rate must be a share from 0 to 1, not 90"),
         (["--present", "detail"], "--present must be FAMILY=SECONDS"),
         (["--present", "detail=soon"], "--present must be FAMILY=SECONDS"),
+        (["--present", "home=60", "--present", "details=60"], "no reads of 'details'; its families are home, detail"),
+        (["--namespace", "prod:"], "no key of this trace has the namespace 'prod:'; the first is 'home'"),
         (["--load-price", "-1"], "the price of load must be a number from 0 upwards"),
     ],
 )
@@ -102,6 +113,37 @@ def test_a_trace_that_is_none_is_refused(tmp_path: Path, text: str, capsys: pyte
     assert main(["tune", "--trace", str(path), "--json"]) == 2
     told = capsys.readouterr()
     assert (told.out, told.err.count("\n")) == ("", 1)
+
+
+NAMESPACED = "".join(
+    f'{1_700_000_000 + n}.000000 [0 127.0.0.1:5000] "GET" "{key}"\n'
+    for n in range(300)
+    for key in (f"prod:v3:property:{n % 5}", "prod:v3:home")
+)
+
+
+@pytest.mark.parametrize("prefix", ["prod:v3:", "prod:v3"])
+def test_a_namespace_hides_no_family(tmp_path: Path, prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What MONITOR shows of a namespace is taken off, and what is outside it left out and counted."""
+    path = tmp_path / "monitor.txt"
+    path.write_text(NAMESPACED + '1700000300.000000 [0 127.0.0.1:5000] "GET" "test:v1:home"\n', encoding="utf-8")
+    main(["tune", "--trace", str(path), "--json", "--ttl", "10", "--namespace", prefix, "--present", "property=60"])
+    told = json.loads(capsys.readouterr().out)
+    assert {one["family"] for one in told["advice"]} == {"property", "home"}
+    assert (told["trace"]["keys"], told["trace"]["reads"]) == (6, 600)
+    assert f"keys outside the namespace {prefix} were left out: 1, which 1 events were about" in " ".join(
+        told["trace"]["notes"]
+    )
+
+
+def test_a_namespace_that_was_not_given_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All keys in one family, with families behind it, have a note that says which option shows them."""
+    path = tmp_path / "monitor.txt"
+    path.write_text(NAMESPACED, encoding="utf-8")
+    main(["tune", "--trace", str(path), "--ttl", "10"])
+    assert "give --namespace prod:v3:" in " ".join(capsys.readouterr().out.split())
+    assert main(["tune", "--trace", str(path), "--present", "dousell"]) == 2
+    assert "no reads of any family of the site; its families are prod" in capsys.readouterr().err
 
 
 def test_the_sites_own_design_can_be_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What is stored: plain JSON, the same for a hit and a miss, and anything else is no entry of ours."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -123,6 +124,14 @@ def test_what_has_no_json_form_is_refused(value: object) -> None:
     """A value without a JSON form is an EncodingError that names its type."""
     with pytest.raises(EncodingError, match=f"type {type(value).__name__} cannot be stored as JSON"):
         stored(value)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_has_not_is_kept_as_none(number: float) -> None:
+    """NaN and the infinities come back as None, as the reference says: to look for them costs every write."""
+    kept = decode(encode(Entry({"rent": number, "rooms": [number]}, load_ms=0)))
+    assert kept is not None
+    assert kept.value == {"rent": None, "rooms": [None]}
 
 
 def test_a_value_that_contains_itself_is_refused() -> None:

@@ -98,13 +98,28 @@ def test_report_fails_when_no_page_was_written(clone: Path, code: int) -> None:
     assert done.stderr.startswith("make report: no report was written")
 
 
+def test_clean_says_what_it_does_and_leaves_the_reports(clone: Path) -> None:
+    """It says first that it may take long; then nothing that was made is left but reports."""
+    (clone / "reports/run 0").mkdir(parents=True)
+    (clone / "dousell_cache/__pycache__").mkdir(parents=True)
+    done = make(clone, "clean")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("→ removing .venv and what the tools left")
+    left = {str(path.relative_to(clone)) for path in clone.rglob("*")}
+    assert left - {"Makefile", "pyproject.toml", "uv.lock", "constraints.txt"} == {
+        "reports",
+        "reports/run 0",
+        "dousell_cache",
+    }
+
+
 def test_report_passes_its_variables_on(clone: Path) -> None:
     """ENVS, PROFILE, OUT and ARGS reach the command; the defaults compare a laptop with Vercel, quickly."""
-    assert make(clone, "report").stdout == "report --env local,vercel --profile quick --out reports\n"
+    assert make(clone, "report").stdout == "report --progress --env local,vercel --profile quick --out reports\n"
     variables = ("ENVS=local", "PROFILE=full", "OUT=my reports", "ARGS=--json")
     chosen = make(clone, "report", *variables, PAGE="my reports/run 1/index.html")
     assert chosen.returncode == 0
-    assert chosen.stdout == "report --env local --profile full --out my reports --json\n"
+    assert chosen.stdout == "report --progress --env local --profile full --out my reports --json\n"
 
 
 @pytest.mark.parametrize(

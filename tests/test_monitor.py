@@ -269,9 +269,25 @@ def test_verdicts_come_from_whole_intervals() -> None:
 
 def test_the_view_says_what_is_missing() -> None:
     """No figures, no server: each has its sentence."""
-    text = shown(Sample(at="2026-11-28T10:00:00", environment="local", cache="", problem="nothing listens there"))
-    assert "no process has flushed figures in the last hour: connect(figures=True)" in " ".join(text.split())
-    assert "the server cannot be seen: nothing listens there" in " ".join(text.split())
+    sample = Sample(at="2026-11-28T10:00:00", environment="local", cache="", problem="nothing listens there")
+    text, named = (
+        " ".join(shown(each).replace("│", " ").split())
+        for each in (sample, msgspec.structs.replace(sample, namespace="prod:"))
+    )
+    assert "no process has flushed figures in the last hour under no namespace (--namespace names one)" in text
+    assert "connect(figures=True) records them" in text
+    assert "in the last hour under the namespace prod:" in named
+    assert "the server cannot be seen: nothing listens there" in text
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(80, "80 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1000 * 1024, "1000 KiB")]
+)
+def test_memory_is_told_in_digits(size: int, told: str) -> None:
+    """No size is written as a power of ten."""
+    total = NodeFigures(gauges={"used_memory": float(size)})
+    server = ServerFigures(nodes=(total,))
+    assert f"memory {told}" in shown(Sample(at="2026-11-28T10:00:00", environment="local", cache="", server=server))
 
 
 # --- what Prometheus sees

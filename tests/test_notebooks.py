@@ -100,10 +100,14 @@ def test_the_notebooks_about_trouble_run_from_top_to_bottom(tmp_path: Path, caps
 
 
 def test_the_overview_runs_once_and_needs_no_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Run headless where no report was made before, it ends well and says how to make one."""
-    main(["report", "--env", "local", "--notebook", "08", "-p", f"runs={tmp_path}", "--out", str(tmp_path), "--json"])
+    """Run headless where no report was made before, it ends well and says how to make one, on the page in French."""
+    words = ["--env", "local", "--notebook", "08", "-p", f"runs={tmp_path}", "--lang", "fr"]
+    main(["report", *words, "--out", str(tmp_path), "--json"])
     results = msgspec.json.decode(capsys.readouterr().out, type=Results)
     assert results.together is not None
     assert results.together.notebooks["08_overview"].status == "ok"
     (kept,) = tmp_path.glob("*/notebooks/together/08_overview.ipynb")
     assert "There are no runs yet" in kept.read_text("utf-8")
+    (page,) = tmp_path.glob("2*/index.html")
+    assert "pas encore de rapport : make report mesure".replace(" :", "\xa0:") in page.read_text("utf-8")
+    assert "There are no runs yet" not in page.read_text("utf-8")

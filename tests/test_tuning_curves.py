@@ -38,9 +38,14 @@ def rules_of(generator: np.random.Generator) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("steps", [playback._LONG, 0])
 @pytest.mark.parametrize("changes", [False, True])
-def test_curves_equal_the_oracle(changes: bool) -> None:
-    """On 1,000 random traces, by both boundary rules, with and without changes, grace, jitter, fill: every figure."""
+def test_curves_equal_the_oracle(changes: bool, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On 1,000 random traces, by both boundary rules, with and without changes, grace, jitter, fill: every figure.
+
+    Whether all chains take their steps together, or each is followed by itself from its first load on.
+    """
+    monkeypatch.setattr(playback, "_LONG", steps)
     generator = np.random.default_rng(1)
     for seed in range(GENERATED):
         trace, rules = random_trace(generator, changes=changes), rules_of(generator)
@@ -54,17 +59,19 @@ def test_curves_equal_the_oracle(changes: bool) -> None:
             assert round(played.worst_age[place] * 1e6) == worst
 
 
+@pytest.mark.parametrize("grace", [0.0, 0.4])
 @pytest.mark.parametrize("invalidations", ["sent", "ignored"])
-def test_long_chains_equal_the_oracle(invalidations: Any) -> None:
+def test_long_chains_equal_the_oracle(invalidations: Any, grace: float) -> None:
     """One key, read so long that its loads are followed one by one, and loads withdrawn on the way: every figure."""
     times = np.arange(0, 1_500, 0.5)
     changes = np.random.default_rng(1).uniform(0, 1_500, 100).round(3)
     operations = np.repeat([0, 1], [len(times), len(changes)])
     trace = Trace.of(np.concatenate([times, changes]), ["a"] * len(operations), operations, sort=True)
-    played = curve(trace, [0.6, 1.2], fill=0.8, jitter=0.3, seed=1, invalidations=invalidations)
+    rules: dict[str, Any] = {"fill": 0.8, "jitter": 0.3, "grace": grace, "invalidations": invalidations}
+    played = curve(trace, [0.6, 1.2], seed=1, **rules)
     chances = np.random.default_rng(1).random(len(trace))
     for place, ttl in enumerate([0.6, 1.2]):
-        told, _ = oracle(trace, ttl, fill=0.8, jitter=0.3, chances=chances, invalidations=invalidations)
+        told, _ = oracle(trace, ttl, chances=chances, **rules)
         figures = counted(played, place)
         assert figures == {name: told[name] for name in figures}
         assert figures["loads"] > 600

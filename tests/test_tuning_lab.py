@@ -46,8 +46,14 @@ async def test_the_page_mix_is_confirmed(free_valkey: "FreeValkey", monkeypatch:
 async def test_what_cannot_be_replayed_is_predicted_all_the_same(free_valkey: "FreeValkey", tmp_path: Path) -> None:
     """A trace of a month is too sparse to be replayed in seconds: the reason is told, and the advice stands."""
     path = tmp_path / "trace.csv"
-    path.write_text("time_s,key\n" + "".join(f"{n * 3600},home\n" for n in range(700)), encoding="utf-8")
-    told = await run(free_valkey, TunePlan(str(path)))
+    path.write_text(
+        "time,key,op\n" + "".join(f"{n * 3600},prod:home,{op}\n" for n in range(700) for op in ("get", "set")),
+        encoding="utf-8",
+    )
+    told = await run(free_valkey, TunePlan(trace=str(path), unit="s", writes="fills", namespace="prod:"))
+    assert told.notes == (
+        "writes taken for the fills that follow misses, which nobody asked for, were left out: 700 set",
+    )
     assert told.confirmed is None
     assert "are needed: compress" in told.refusal
     assert "Nothing was confirmed" in told.reading

@@ -11,6 +11,7 @@ import pytest
 
 from dousell_cache import Cache, connect, scripts
 from dousell_cache.runner import run_blocking
+from dousell_cache.tuning.curves import curve
 from dousell_cache.tuning.formats import examine, read_trace
 
 if TYPE_CHECKING:
@@ -155,6 +156,14 @@ def test_writes_that_may_be_either_are_asked_for(tmp_path: Path) -> None:
     path.write_text(WRITTEN)
     with pytest.raises(ValueError, match=r"has writes \(2 MSET, 1 SET, 1 SETEX\) that may be the fills"):
         examine(path)
+
+
+def test_a_withdrawal_of_several_keys_is_one_command(tmp_path: Path) -> None:
+    """A DEL of two keys counts once, beside the look and the two commands of each load."""
+    path = tmp_path / "monitor.txt"
+    lines = ['"MGET" "a:1" "a:2"', '"DEL" "a:1" "a:2"', '"MGET" "a:1" "a:2"']
+    path.write_text("".join(f"170000000{n}.0 [0 127.0.0.1:5000] {line}\n" for n, line in enumerate(lines)))
+    assert curve(read_trace(path), [60]).commands[0] == 4 + 2 * 4 + 1
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from dousell_cache import ConfigurationError, connect
+from dousell_cache.errors import installing
 from dousell_cache.events import Event, Invalidation, Read
 from dousell_cache.tuning.files import Files
 from dousell_cache.tuning.formats import examine, read_trace
@@ -251,7 +252,7 @@ except ValueError as error:
     print(error)
 """
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout
-    assert said == 'format="parquet" needs pyarrow: pip install "dousell-cache[lab]", or take format="csv"\n'
+    assert said == f'format="parquet" needs pyarrow: take format="csv", or {installing("lab")}\n'
 
 
 @pytest.mark.parametrize(

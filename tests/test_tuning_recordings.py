@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dousell_cache.events import Event, Invalidation, Read, family
+from dousell_cache.tuning.curves import curve
 from dousell_cache.tuning.files import PART
 from dousell_cache.tuning.formats import examine, read_trace
 from dousell_cache.tuning.pseudonyms import Pseudonyms
@@ -85,6 +86,15 @@ def test_a_family_without_room_is_withdrawn_all_the_same(tmp_path: Path, reader:
     withdrawals = [key for key, what in zip(trace.keys, trace.operation_names, strict=True) if what == "invalidate"]
     assert withdrawals == [NAMES.key("a:1")]
     assert len(trace.family_names) == 1001 + (reader == 2)  # a and other share one, or have one each
+
+
+def test_a_withdrawal_is_one_command_whatever_it_withdraws(tmp_path: Path) -> None:
+    """A tag of two keys, and a call for two keys, cost a command each, beside a look a read and two a load."""
+    reads = [(at, read(key, "t")) for at in (1.0, 3.0, 5.0) for key in ("a:1", "a:2")]
+    write(tmp_path, 1, *reads, (2.0, withdrawn(tags=("t",))), (4.0, withdrawn("a:1", "a:2")))
+    played = curve(read_trace(tmp_path), [60])
+    assert (played.changes, played.origin_calls[0]) == (4, 6)
+    assert played.commands[0] == 6 + 2 * 6 + 2
 
 
 def test_tags_are_resolved_as_one_by_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dousell_cache.events import Outcome
+from dousell_cache.tuning.namespaces import seems_namespaced
 from dousell_cache.tuning.trace import INVALIDATE, NO_FAMILY, OUTCOMES, READ, Trace
 
 
@@ -81,3 +82,33 @@ def test_sorting_keeps_the_order_of_what_is_at_one_time() -> None:
 def test_an_empty_trace_is_one() -> None:
     """No events are a trace, of no length."""
     assert (len(Trace.of([], [])), Trace.of([], []).seconds, Trace.of([], []).reads) == (0, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "prefix"),
+    [
+        (["prod:v3:property:1", "prod:v3:property:2"], "prod:v3:"),
+        (["prod:v3:property:1", "prod:v3:property:2", "prod:v3:home"], "prod:v3:"),
+        (["prod:property:a", "prod:property:b"], "prod:"),
+        (["property:1", "property:2"], ""),
+        (["property:a", "property:b"], ""),
+        (["property:1:photos", "property:1:prices", "property:2:photos"], ""),
+        (["home:1", "property:2"], ""),
+        (["home"], ""),
+    ],
+)
+def test_a_namespace_is_told_from_a_family(keys: list[str], prefix: str) -> None:
+    """What all keys begin with is a namespace if families come after it, and not only ids."""
+    assert seems_namespaced(Trace.of(range(len(keys)), keys)) == prefix
+
+
+def test_keys_of_a_namespace_are_told_apart_as_before() -> None:
+    """Of a namespace's keys only the names and the families are others; without any there is a sentence."""
+    trace = Trace.of(range(4), ["a:x:1", "b:x:1", "a:y:1", "a:x:1"], [0, 0, 1, 1])
+    found = trace.of_namespace("a:")
+    assert (found.keys, found.operations.tolist(), found.family_names) == (["x:1", "y:1", "x:1"], [0, 1, 1], ("x", "y"))
+    for prefix in ("", "c:"):
+        with pytest.raises(
+            ValueError, match=f"no key of this trace has the namespace '{prefix}'; the first is 'a:x:1'"
+        ):
+            trace.of_namespace(prefix)

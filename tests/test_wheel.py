@@ -5,6 +5,7 @@ each version fits is for pip to say.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from dousell_cache.errors import installing
 
 ROOT = Path(__file__).parents[1]
 PROJECT = "dousell-cache"
@@ -104,8 +107,33 @@ def test_the_connection_test_passes(empty: Path, tmp_path: Path, valkey_url: str
     assert "7 of 7 passed" in done.stdout
 
 
-def test_what_needs_the_suite_says_how_to_get_it(empty: Path, tmp_path: Path) -> None:
-    """A command that the core alone cannot run ends with one sentence that names the extra."""
-    done = run([empty / "dousell-cache", "report"], tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.strip().endswith('is not installed: pip install "dousell-cache[lab]"')
+def test_the_notebooks_are_there_in_each_language(empty: Path, tmp_path: Path) -> None:
+    """The wheel holds the notebooks, and a French text for each cell of their prose."""
+    script = (
+        "import json; from importlib.resources import files; from dousell_cache.languages.notebooks import translated\n"
+        "for one in (files('dousell_cache') / '_notebooks').iterdir():\n"
+        "    for cell in json.loads(one.read_text('utf-8'))['cells']:\n"
+        "        if cell['cell_type'] == 'markdown': print(translated(''.join(cell['source']), 'fr') is not None)\n"
+    )
+    done = run([empty / "python", "-c", script], tmp_path)
+    assert (set(done.stdout.split()), done.stderr) == ({"True"}, "")
+
+
+@pytest.mark.parametrize(
+    "command", ["report", "compare local vercel", "tune --trace x.csv", "runs list", "monitor", "prove --list", "local"]
+)
+def test_what_needs_the_suite_says_how_to_get_it(empty: Path, tmp_path: Path, command: str) -> None:
+    """A command that the core alone cannot run ends with one sentence that names it, the extra, and how to get it."""
+    done = run([empty / "dousell-cache", *command.split()], tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    said = rf"dousell-cache: dousell-cache {command.split(maxsplit=1)[0]} needs the extra \[lab\], \w+ first of all: "
+    assert re.fullmatch(said + re.escape(installing("lab")) + "\n", done.stderr), done.stderr
+
+
+def test_no_sentence_sends_to_an_index() -> None:
+    """What brings an extra is written once in the code; no page tells pip to look for this package by its bare name."""
+    texts = [*(ROOT / "dousell_cache").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    told = [path for path in texts if path.name != "errors.py"]
+    assert [
+        path.name for path in told if re.search(r"install [\"'`]*dousell-cache\[\w+\](?! @)", path.read_text())
+    ] == []

@@ -2,5 +2,5 @@
 
 Each module has one function, ``observe_with_…(cache, …)``, that subscribes and returns the function that ends it.
 Nothing else of the package imports these modules, so what they need is loaded only by those who use them:
-``pip install "dousell-cache[prometheus]"`` or ``"dousell-cache[opentelemetry]"``; logging needs nothing.
+the extra ``[prometheus]`` or ``[opentelemetry]``; logging needs nothing.
 """

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
+from ..errors import installing
 from ..events import BreakerMoved, Event, Invalidation, LockAsked, LockEnded, Observer, Read, Write, family
 from ..families import Families
 
@@ -58,7 +59,7 @@ def scope(event: Invalidation) -> str:
 
 def missing(package: str, extra: str) -> str:
     """Return the sentence for an adapter whose package is not installed."""
-    return f'{package} is not installed: pip install "dousell-cache[{extra}]"'
+    return f"{package} is not installed: {installing(extra)}"
 
 
 def _read(event: Read, key: str) -> dict[str, Fact]:

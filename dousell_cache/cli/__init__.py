@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..env_file import load_env_file
-from ..errors import CacheUnavailable, ConfigurationError
+from ..errors import CacheUnavailable, ConfigurationError, installing
 from . import check, compare, local, monitor, prove, report, runs, tune
 
 USAGE, UNREACHABLE, INTERRUPTED = 2, 4, 130
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         return _complain(str(error), USAGE)
     except ModuleNotFoundError as error:
-        return _complain(f'{error.name} is not installed: pip install "dousell-cache[lab]"', USAGE)
+        needs = f"dousell-cache {options.command} needs the extra [lab], {error.name} first of all"
+        return _complain(f"{needs}: {installing('lab')}", USAGE)
     except CacheUnavailable as error:
         return _complain(str(error), UNREACHABLE)
     except KeyboardInterrupt:
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "75 locked, 130 and 143 for signals.",
     )
     top.add_argument("--version", action="version", version=f"dousell-cache {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for command in (check, report, compare, tune, runs, monitor, prove, local):
         command.add(commands)
     return top

@@ -65,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_steps(environment: Environment, steps: "Iterable[Step]") -> list[Step]:
     kinds = {"rest": "Upstash REST", "tcp": "TCP", "embedded": "embedded Valkey", "none": "no cache"}
-    print(f"{environment.name}: {kinds[environment.kind]} at {environment.address or 'nowhere'}")
+    chosen = " (by --url)" if environment.source == "argument" else ""
+    print(f"{environment.name}{chosen}: {kinds[environment.kind]} at {environment.address or 'nowhere'}")
     if environment.emulated:
         print(f"emulated: {environment.emulated}")
     seen = []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..environments import NAMES
 from ..errors import CacheError, ConfigurationError, MeasurementFailed
+from .phases import teller
 from .report import judge_by
 
 if TYPE_CHECKING:
@@ -57,11 +58,13 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def _add_live(group: "argparse._ArgumentGroup") -> None:
     amount = group.add_mutually_exclusive_group()
-    amount.add_argument("--requests", type=int, metavar="N", help="of each environment; default 1,200")
+    amount.add_argument(
+        "--requests", type=int, metavar="N", help="of each environment, 20 for each pair at least; default 1,200"
+    )
     amount.add_argument(
         "--seconds", type=float, metavar="S", help=f"of each environment, at {_RATE:g} requests a second"
     )
-    group.add_argument("--pairs", type=int, metavar="N", help="blocks of each environment; default 8")
+    group.add_argument("--pairs", type=int, metavar="N", help="blocks of each environment, 5 to 1,000; default 8")
     group.add_argument("--seed", type=int, metavar="N", help="of arrivals and pages; default 1")
     group.add_argument("--ttl", type=float, metavar="S", help="seconds an entry lives; default 300")
     group.add_argument("--keys", type=int, metavar="N", help="different pages; default 8")
@@ -197,17 +200,19 @@ def _unlogged() -> Iterator[None]:
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield what shows how many blocks are done: a bar when somebody looks at it, else nothing."""
+    """Yield what shows how many blocks are done: a bar when somebody looks at it, else a line when one begins."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    tell = teller(quiet=quiet)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("getting ready", total=None)
 
         def observe(done: int, blocks: int) -> None:
             bar.update(task, completed=done, total=blocks, description="measuring in turns, block")
+            tell(f"measuring in turns, block {min(done + 1, blocks)} of {blocks}")
 
         yield observe
 
@@ -221,7 +226,7 @@ def _print(found: "CompareDocument", as_json: bool) -> None:
     from ..reporting.compared import comparison_table, history_table, left_out, remarks, sentence
 
     for comparison in found.comparisons:
-        _show(comparison_table(comparison), remarks(comparison))
+        _show(comparison_table(comparison), remarks(comparison, found.mode))
     for history in found.histories:
         _show(history_table(history), left_out(history))
     if found.false_alarms:

@@ -77,6 +77,7 @@ def _say(here: "Cloud", *, as_json: bool) -> None:
         "UPSTASH_REDIS_REST_TOKEN": here.upstash_token,
         "SUPABASE_URL": here.supabase_url,
         "SUPABASE_KEY": here.supabase_anon_key,
+        "SUPABASE_SERVICE_ROLE_KEY": here.supabase_service_key,
         "DATABASE_URL": here.postgres_url,
     }
     added = {"upstash": here.cache_latency, "supabase": here.origin_latency}

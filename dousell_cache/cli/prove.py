@@ -4,8 +4,7 @@ import argparse
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..errors import ConfigurationError, MeasurementFailed
+from .phases import one_line
 
 if TYPE_CHECKING:
     from ..testing.evidence import Control, Evidence
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _end)
     seed = random.randrange(_ANY_SEED) if options.seed is None else options.seed  # noqa: S311 - nothing secret
     try:
-        with _progress() as observe:
+        with one_line(quiet=options.json) as observe:
             found = evidence.gather(options.seconds, seed, folder=options.out, only=options.only, observe=observe)
     except OSError as error:
         raise ConfigurationError(f"--out {options.out} cannot be written to: {error.strerror or error}") from error
@@ -153,7 +153,8 @@ def _chaos(found: "Evidence") -> Iterator[str]:
         f"{figures.rows:,} rows, {figures.guarded_doubles} paid twice; {figures.fence_refusals} writes refused",
     )
     yield _row("the fence alone", f"{figures.fenced_doubles} paid twice")
-    yield _row("the lock alone", f"{figures.unguarded_doubles} paid twice: what no lock over one server can help")
+    alone = "what no lock over one server can help" if figures.unguarded_doubles else "luck, which no lock can promise"
+    yield _row("the lock alone", f"{figures.unguarded_doubles} paid twice: {alone}")
     yield _row(
         "bound",
         f"seen 0 times in {figures.grants:,} grants: less often than once in {1 / figures.bound_95:,.0f} (95 % sure)",
@@ -203,15 +204,3 @@ def _list(names: dict[str, tuple[str, ...]]) -> int:
     for part, inside in names.items():
         print("\n  ".join((part, *inside)))
     return HOLDS
-
-
-@contextmanager
-def _progress() -> "Iterator[Callable[[str], None]]":
-    """Keep one line on a terminal up to date; elsewhere say nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    try:
-        yield lambda words: print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
-    finally:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from ..environments import NAMES
 from ..errors import CacheUnavailable, ConfigurationError
 from ..languages import LANGUAGES
 from . import scheduling
+from .phases import teller
 
 if TYPE_CHECKING:
     from ..reporting.measuring import Stage
@@ -137,7 +138,7 @@ def _carried_out(
     from ..dousell.stand_in import kept_running
     from ..reporting.run import run as run_report
 
-    with _progress(wording) as observe, kept_running(request.environments):
+    with _progress(wording, lines=options.progress) as observe, kept_running(request.environments):
         return run_report(request, Path(options.out), observe=observe, watches=watches)
 
 
@@ -284,12 +285,14 @@ def _shown(path: Path) -> str:
 
 
 @contextmanager
-def _progress(wording: "Wording") -> "Iterator[Callable[[Stage], None]]":
-    """Yield what shows how far the run is: a bar when somebody looks at it, else nothing."""
+def _progress(wording: "Wording", *, lines: bool) -> "Iterator[Callable[[Stage], None]]":
+    """Yield what shows how far the run is: a bar on a terminal, else nothing, or a line for each phase if asked for."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
+    tell = teller(quiet=not lines)
+    tell(wording.plain("cli.starting"))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(wording.plain("cli.starting"), total=1.0)
@@ -297,5 +300,6 @@ def _progress(wording: "Wording") -> "Iterator[Callable[[Stage], None]]":
         def observe(stage: "Stage") -> None:
             where = f"{_part(stage.environment, wording)} · {stage.notebook or wording.plain('cli.ready')}"
             bar.update(task, completed=stage.fraction, description=where)
+            tell(where)
 
         yield observe

@@ -48,6 +48,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get(SUMMARY_VARIABLE),
         help=f"append the verdicts in Markdown to a file; default the one that {SUMMARY_VARIABLE} names",
     )
+    group.add_argument(
+        "--progress",
+        action="store_true",
+        help="say on stderr what begins, also where there is no terminal",
+    )
     group.add_argument("--dry-run", action="store_true", help="say what would be run, and run nothing")
 
 

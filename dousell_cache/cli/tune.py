@@ -2,16 +2,16 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from .phases import one_line
 
 if TYPE_CHECKING:
     from ..tuning.advice import Advice
     from ..tuning.goals import Goal
+    from ..tuning.trace import Trace
     from ..tuning.tuned import Tuned
 
 MET, MISSED, INCONCLUSIVE = 0, 1, 5
@@ -28,7 +28,8 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         description="Play a trace of reads and invalidations at many times to live, exactly as the cache would, and "
         "advise the smallest that does, for each key family.",
         epilog="Exit codes: 0 a TTL meets the targets in every family, 1 in one there is none, or the present one "
-        "misses them, 2 wrong usage or a trace that makes no sense, 5 the trace is too short to say.",
+        "misses them, or all together exceed a bound on loads or cost, 2 wrong usage or a trace that makes no sense, "
+        "5 the trace is too short to say.",
     )
     parser.add_argument(
         "--trace",
@@ -48,6 +49,11 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         "needed where there are any",
     )
     parser.add_argument("--sort", action="store_true", help="put a CSV file in the order of its times first")
+    parser.add_argument(
+        "--namespace",
+        metavar="PREFIX",
+        help="what stands before the families in all keys, such as prod:v3:, to be taken off; other keys are left out",
+    )
     _add_goal(parser)
     _add_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
@@ -60,8 +66,10 @@ def _add_goal(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", type=float, default=0.9, metavar="SHARE", help="of hits; default %(default)g")
     parser.add_argument("--max-stale", type=float, metavar="SHARE", help="the most reads that may be out of date")
-    parser.add_argument("--max-origin", type=float, metavar="N", help="the most loads a second, on average")
-    parser.add_argument("--budget", type=float, metavar="N", help="the most that a day may cost, by the prices")
+    parser.add_argument(
+        "--max-origin", type=float, metavar="N", help="the most loads a second, on average, of each family and of all"
+    )
+    parser.add_argument("--budget", type=float, metavar="N", help="the most that a day may cost, each family and all")
     for name, of in (("load", "one load"), ("command", "one command to the cache"), ("stale", "one read out of date")):
         parser.add_argument(f"--{name}-price", type=float, default=0.0, metavar="N", help=f"of {of}; default 0")
     parser.add_argument(
@@ -86,17 +94,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Tune and print; return the exit code."""
     from ..tuning.formats import examine
+    from ..tuning.namespaces import without_namespace
     from ..tuning.tuned import document, tune
 
     try:
-        with _progress() as observe:
+        with one_line(quiet=True) as observe:
             observe(f"reading {options.trace}")
             reading = examine(options.trace, unit=options.unit, writes=options.writes, sort=options.sort)
+            trace, more = without_namespace(reading.trace, options.namespace)
             tuned = tune(
-                reading.trace,
+                trace,
                 _goal(options),
                 ttls=_ttls(options.ttl),
-                present=_present(options.present),
+                present=_present(options.present, trace),
                 invalidations="ignored" if options.ttl_only else "sent",
                 observe=observe,
                 fill=options.fill,
@@ -106,18 +116,21 @@ def run(options: argparse.Namespace) -> int:
             )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+    notes = (*reading.notes, *more)
     if options.json:
-        print(json.dumps(document(tuned, reading.notes), indent=2, allow_nan=False))
+        print(json.dumps(document(tuned, notes), indent=2, allow_nan=False))
     else:
-        _print(tuned, reading.notes)
-    return verdict(tuned.advice)
+        _print(tuned, notes)
+    return verdict(tuned)
 
 
-def verdict(advice: "Sequence[Advice]") -> int:
-    """Return the exit code of some advice: what is missed counts before what nobody can say."""
-    if any(one.status == "unreachable" or one.present_met is False for one in advice):
+def verdict(tuned: "Tuned") -> int:
+    """Return the exit code of what was found: what is missed counts before what nobody can say."""
+    if any(one.status == "unreachable" or one.present_met is False for one in tuned.advice):
         return MISSED
-    return MET if all(one.status == "met" for one in advice) else INCONCLUSIVE
+    if tuned.total and tuned.total.met is False:
+        return MISSED
+    return MET if all(one.status == "met" for one in tuned.advice) else INCONCLUSIVE
 
 
 def _goal(options: argparse.Namespace) -> "Goal":
@@ -137,12 +150,15 @@ def _ttls(text: str | None) -> list[float] | None:
         raise ConfigurationError(message) from None
 
 
-def _present(given: list[str]) -> dict[str, float]:
+def _present(given: list[str], trace: "Trace") -> dict[str, float]:
+    from ..tuning.advice import by_reads
     from ..tuning.design import DESIGN_TTLS
 
     present: dict[str, float] = {}
+    there = [family.family_names[0] for family in by_reads(trace)] if given else []
     for text in given:
         if text == "dousell":
+            _refuse_absent("any family of the site", not DESIGN_TTLS.keys() & there, there)
             present |= DESIGN_TTLS
             continue
         family, _, seconds = text.rpartition("=")
@@ -153,7 +169,15 @@ def _present(given: list[str]) -> dict[str, float]:
         if not family:
             message = f"--present must be FAMILY=SECONDS, such as detail=3600, or dousell, not {text!r}"
             raise ConfigurationError(message)
+        _refuse_absent(repr(family), family not in there, there)
     return present
+
+
+def _refuse_absent(wanted: str, absent: bool, there: "Sequence[str]") -> None:
+    if absent:
+        shown = ", ".join(there[:_MOST_FAMILIES]) + (", …" if len(there) > _MOST_FAMILIES else "")
+        message = f"--present: the trace has no reads of {wanted}; its families are {shown}"
+        raise ConfigurationError(message)
 
 
 def _print(tuned: "Tuned", notes: Sequence[str]) -> None:
@@ -175,6 +199,8 @@ def _print(tuned: "Tuned", notes: Sequence[str]) -> None:
     hidden = len(tuned.advice) - _MOST_FAMILIES
     if hidden > 0:
         console.print(f"and {hidden:,} families more, which --json has", markup=False)
+    if tuned.total:
+        console.print(f"{_NOW[tuned.total.met]} all families: {tuned.total.reason}", markup=False)
 
 
 def _curve_table(tuned: "Tuned") -> Any:
@@ -230,15 +256,3 @@ def _percent(share: float | None) -> str:
     from ..tuning.reasons import percent
 
     return "–" if share is None else percent(share)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Keep one line on a terminal up to date; elsewhere say nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    try:
-        yield lambda words: print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
-    finally:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)

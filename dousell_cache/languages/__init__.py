@@ -2,7 +2,8 @@
 
 Everything that a page, the command's summary or a tenant's message says stands there under the same key in both; a test
 holds the two files to the same keys and placeholders. What comes out of a measurement as a sentence (why something
-failed, what was emulated) and what notebooks say is as it was recorded, in English.
+failed, what was emulated) and what notebooks compute is as it was recorded, in English; their prose is in
+:mod:`.notebooks`.
 """
 
 import tomllib

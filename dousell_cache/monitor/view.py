@@ -51,14 +51,17 @@ def _application(sample: Sample) -> Iterator[RenderableType]:
     whole = [row for row in sample.application if row.family == ALL]
     if not whole:
         yield Text(
-            f"no process has flushed figures in the last {_hours(sample.hours)}: connect(figures=True) records them",
+            f"no process has flushed figures in the last {_hours(sample.hours)} {_under(sample.namespace)}: "
+            "connect(figures=True) records them, each namespace its own",
             "yellow",
         )
         return
     for row in whole:
         yield _kpis(row, several=len(whole) > 1)
     families = [row for row in sample.application if row.family != ALL]
-    yield _families(families[:MOST_FAMILIES], several=len(whole) > 1)
+    if families:
+        yield _families(families[:MOST_FAMILIES], several=len(whole) > 1)
+        yield Text("coal.: coalesced, answered by another caller's load; bypass: by the origin, past the cache", "dim")
     if len(families) > MOST_FAMILIES:
         yield Text(f"and {len(families) - MOST_FAMILIES} more families", "dim")
 
@@ -69,11 +72,14 @@ def _kpis(row: ApplicationFigures, *, several: bool) -> Table:
     for name in _KPIS:
         figure, kpi = getattr(row, name), kpis_in_force()[name]
         if figure:
-            mark, colour = _MARKS[judge(kpi, figure).word]
+            word = judge(kpi, figure).word
+            mark, colour = _MARKS[word]
             value = Text(_figure(figure, kpi.unit), f"bold {colour}")
             sign = {"above": ">", "below": "<"}.get(kpi.direction, "")
             target = f"target {sign} {_number(kpi.target, kpi.unit)}"
-            table.add_row(Text(mark, colour), label + kpi.label, value, Text(_ends(figure, kpi), "dim"), target)
+            table.add_row(
+                Text(f"{mark} {word}", colour), label + kpi.label, value, Text(_ends(figure, kpi), "dim"), target
+            )
     return table
 
 
@@ -184,7 +190,7 @@ def _number(value: float, unit: str) -> str:
 
 def _ends(figure: Interval, kpi: Kpi) -> str:
     if figure.low is None or figure.high is None:
-        return f"n = {figure.samples:,}, no interval yet"
+        return f"n = {figure.samples:,}, no interval"
     low, high = (_number(end, kpi.unit) for end in (figure.low, figure.high))
     return f"{low} to {high}, n = {figure.samples:,}"
 
@@ -194,13 +200,16 @@ def _percent(share: float | None) -> str:
 
 
 def _per_call(calls: int, seconds: float) -> str:
-    return f"{seconds / calls * 1e6:.0f} µs" if calls else "–"
+    if not calls:
+        return "–"
+    micros = seconds / calls * 1e6
+    return f"{micros:.1f} µs" if micros < 10 else f"{micros:,.0f} µs"
 
 
 def _bytes(size: float) -> str:
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
-            return f"{size:.3g} {unit}"
+            return f"{size:.0f} {unit}" if size >= 100 else f"{size:.3g} {unit}"
         size /= 1024
     return f"{size:.3g} GiB"
 
@@ -210,6 +219,10 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _under(namespace: str) -> str:
+    return f"under the namespace {namespace}" if namespace else "under no namespace (--namespace names one)"
 
 
 def _hours(hours: float) -> str:

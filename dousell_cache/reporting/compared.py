@@ -1,6 +1,6 @@
 """Comparisons as documents and as tables. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -27,6 +27,8 @@ MARKS = {
 }
 
 Mode = Literal["runs", "live", "a/a", "history"]
+
+_PAIRED = "A and B are of all their reads; B against A is the mean over pairs of blocks, which need not be their ratio"
 
 
 class FalseAlarmRate(msgspec.Struct, frozen=True):
@@ -91,7 +93,8 @@ def document(
 def comparison_table(comparison: Comparison) -> Table:
     """Show two results side by side: each figure, its effect with a 95 % interval, and the word for it."""
     first, second = comparison.a, comparison.b
-    rows = [_compared(one) for one in comparison.figures]
+    shared = _shared_notes(comparison)
+    rows = [_compared(one, shared) for one in comparison.figures]
     if comparison.ranks:
         slower, p = comparison.ranks.slower, comparison.ranks.p
         rows.append(("a read of B is slower", "", "", _share(slower), chance(p), "by ranks, of all reads"))
@@ -112,22 +115,42 @@ def history_table(history: History) -> Table:
     return Table(title, ("figure", "now", "usual (95 % of runs)", "runs", "p", "it is"), rows)
 
 
-def remarks(comparison: Comparison) -> list[str]:
-    """Return what has to be said beside a table: what is emulated, and what speaks against comparing."""
+def remarks(comparison: Comparison, mode: Mode = "runs") -> list[str]:
+    """Return what has to be said beside a table: notes of several figures, what is emulated, what to mind.
+
+    Args:
+        comparison: what was compared.
+        mode: how; of blocks in pairs it is said what the columns are.
+    """
     sides = {"A": comparison.a, "B": comparison.b}
     parts = dict.fromkeys(part for side in sides.values() for part in side.emulated)
     emulated = {part: [name for name, side in sides.items() if part in side.emulated] for part in parts}
     told = [f"emulated on the measuring machine in {' and '.join(names)}: {part}" for part, names in emulated.items()]
-    return [*told, *(f"mind: {caveat}" for caveat in comparison.caveats)]
+    noted = [f"{', '.join(labels)}: {note}" for note, labels in _shared_notes(comparison).items()]
+    paired = [_PAIRED] if mode in {"live", "a/a"} else []
+    return [*noted, *paired, *told, *(f"mind: {caveat}" for caveat in comparison.caveats)]
+
+
+def _shared_notes(comparison: Comparison) -> dict[str, list[str]]:
+    """Return the notes that more than one figure has, said once below a table, and the figures they are of."""
+    figures: dict[str, list[str]] = {}
+    for one in comparison.figures:
+        if one.note:
+            figures.setdefault(one.note, []).append(LABELS.get(one.name, one.name))
+    return {note: labels for note, labels in figures.items() if len(labels) > 1}
 
 
 def left_out(history: History) -> list[str]:
     """Return which earlier runs a history does without, and why, a sentence each."""
     reasons = {
-        "not like it, and are left out": history.others,
-        "in doubt about their own figures, and are left out": history.doubted,
+        "not like it, and left out": history.others,
+        "in doubt, and left out": history.doubted,
     }
-    return [f"mind: {count} earlier runs were {reason}" for reason, count in reasons.items() if count]
+    return [
+        f"mind: {count} earlier {'run was' if count == 1 else 'runs were'} {reason}"
+        for reason, count in reasons.items()
+        if count
+    ]
 
 
 def label(one: Compared | Past) -> str:
@@ -162,10 +185,11 @@ def _share(found: Interval) -> str:
     return told if found.low is None or found.high is None else f"{told} ({found.low:.1%} to {found.high:.1%})"
 
 
-def _compared(one: Compared) -> tuple[str, ...]:
+def _compared(one: Compared, said_below: Collection[str]) -> tuple[str, ...]:
     unit = unit_of(one.name)
     sides = (number(one.a.value, unit), number(one.b.value, unit))
-    return (label(one), *sides, effect(one.effect, one.scale), chance(one.p_adjusted), _told(one))
+    told = _told(one) if one.note not in said_below else _word(one)
+    return (label(one), *sides, effect(one.effect, one.scale), chance(one.p_adjusted), told)
 
 
 def _past(one: Past) -> tuple[str, ...]:
@@ -176,7 +200,11 @@ def _past(one: Past) -> tuple[str, ...]:
 
 
 def _told(one: Compared | Past) -> str:
-    return f"{MARKS[one.word]} {one.word}{f' ({one.note})' if one.note else ''}"
+    return f"{_word(one)}{f' ({one.note})' if one.note else ''}"
+
+
+def _word(one: Compared | Past) -> str:
+    return f"{MARKS[one.word]} {one.word}"
 
 
 def sentence(found: CompareDocument) -> str:

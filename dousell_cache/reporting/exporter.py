@@ -41,7 +41,7 @@ class DousellExporter(HTMLExporter):
     """Exports a notebook as one accessible HTML file that works offline."""
 
     export_from_notebook = "Dousell report"
-    language = Enum(LANGUAGES, default_value="en", help="of the page around the notebook: en or fr").tag(config=True)
+    language = Enum(LANGUAGES, default_value="en", help="of the page: en or fr").tag(config=True)
 
     @default("template_name")
     def _ours(self) -> str:
@@ -65,8 +65,9 @@ class DousellExporter(HTMLExporter):
             resources: nbconvert's; its ``metadata`` tells the file's name and folder.
             **kw: nbconvert's.
         """
-        fragment, kept = super().from_notebook_node(prose.without_marks(nb), resources, **kw)
-        metadata, wording = kept.get("metadata", {}), Wording(self.language)
+        wording = Wording(self.language)
+        fragment, kept = super().from_notebook_node(prose.as_shown(nb, wording), resources, **kw)
+        metadata = kept.get("metadata", {})
         name, folder = str(metadata.get("name") or "notebook"), Path(str(metadata.get("path") or "."))
         shown = prose.fit_in(fragment, name, wording, top=2)
         page = templates(self.language).get_template("notebook.html.j2")

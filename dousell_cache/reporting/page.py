@@ -30,7 +30,7 @@ def render(results: Results, folder: Path, language: Language = "en") -> str:
     Args:
         results: what was found.
         folder: the run's, where ``notebooks/<environment>/<name>.ipynb`` are; the earlier runs are beside it.
-        language: of the page; default English, which the notebooks on it are in.
+        language: of the page, the prose of this suite's notebooks included; default English, which they are written in.
     """
     wording, known = Wording(language), trends(results, folder.parent)
     parts = [section(name, record, folder, wording, known) for name, record in results.parts.items()]

@@ -127,6 +127,8 @@ SCHEDULER_SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 
 _SKEW = "how much the reads concentrate on a few pages; 0 not at all, 1 as pages usually do"
 
+_UNITS, _WRITES = ("", "s", "ms"), ("", "fills", "changes")  # of somebody else's trace
+
 SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
     {
         "00_check_connection": (_ENVIRONMENT,),
@@ -178,7 +180,16 @@ SCHEMAS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
         ),
         "04_tune_ttl": (
             _ENVIRONMENT,
-            Parameter("trace", "str", "", "a recording, a folder of them, or a CSV file; empty: a drawn page mix"),
+            Parameter(
+                "trace", "str", "", "a recording, a folder of them, a CSV file or what MONITOR printed; empty: drawn"
+            ),
+            Parameter(
+                "unit", "str", "", "s or ms: of the times of a CSV file; empty: as it says itself", choices=_UNITS
+            ),
+            Parameter(
+                "writes", "str", "", "fills or changes: what its writes are; empty: it has none", choices=_WRITES
+            ),
+            Parameter("namespace", "str", "", "what stands before the families in all keys; empty: nothing"),
             Parameter("target", "float", 0.9, "the share of reads that are to be hits", 0, 1),
             Parameter("max_outdated", "float", 1.0, "the share of reads that may be out of date; 1 for any", 0, 1),
             Parameter("hours", "float", 12.0, "how long the page mix lasts", 0.1, 168),

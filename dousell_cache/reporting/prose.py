@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,13 +11,15 @@ import nbformat
 from bs4 import BeautifulSoup, Tag
 from nbconvert import HTMLExporter
 
-from . import pictures
+from . import pictures, told
 from .catalog import read_notebook
 from .templating import FOLDER
 from .wording import ENGLISH, Wording
 
 TEMPLATE = "dousell"
 """The nbconvert template in :data:`.templating.FOLDER` that makes a fragment of a notebook."""
+LANGUAGE = "dousell_language"
+"""Where the metadata of a cell or an output tell the template what language it was put into."""
 
 _ERROR_MARKER = "papermill-error-cell-tag"
 _IDS = ("id", "for", "headers", "aria-labelledby", "aria-describedby", "aria-controls")
@@ -51,14 +54,53 @@ def render(path: Path, where: str, wording: Wording = ENGLISH, top: int = 4) -> 
     Raises:
         OSError: the file cannot be read.
     """
-    html, _ = _exporter().from_notebook_node(without_marks(read_notebook(path)))
+    html, _ = _exporter().from_notebook_node(as_shown(read_notebook(path), wording))
     return fit_in(html, where, wording, top)
 
 
-def without_marks(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a notebook without the cells that papermill adds to one that failed."""
-    notebook.cells = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
-    return notebook
+def as_shown(notebook: nbformat.NotebookNode, wording: Wording) -> nbformat.NotebookNode:
+    """Return a notebook as a page shows it; the one given stays as it is.
+
+    Cells that papermill adds to one that failed are left out. The prose of this suite's notebooks, and outputs that are
+    :mod:`.told`, are in the page's language, and marked as such; a cell that a reader has changed, or of a notebook of
+    their own, is as they wrote it.
+
+    Args:
+        notebook: as it was read.
+        wording: of the page.
+    """
+    kept = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
+    shown = copy(notebook)
+    shown.cells = [_in_words(cell, wording) for cell in kept]
+    return shown
+
+
+def _in_words(cell: nbformat.NotebookNode, wording: Wording) -> nbformat.NotebookNode:
+    shown = copy(cell)
+    if cell.cell_type == "code":
+        shown.outputs = [_said(output, wording) for output in cell.outputs]
+        return shown
+    text = wording.prose(cell.source) if cell.cell_type == "markdown" else None
+    if text is not None:
+        shown.source, shown.metadata = text, _marked(cell.metadata, wording)
+    return shown
+
+
+def _said(output: nbformat.NotebookNode, wording: Wording) -> nbformat.NotebookNode:
+    """Return an output as it was said in the page's language, where it was said in several."""
+    match output.get("metadata", {}).get(told.METADATA):
+        case {wording.language: {**said}}:
+            shown = copy(output)
+            shown.data, shown.metadata = {**output.data, **said}, _marked(output.metadata, wording)
+            return shown
+    return output
+
+
+def _marked(metadata: nbformat.NotebookNode, wording: Wording) -> nbformat.NotebookNode:
+    """Return metadata that tell the template what language something was put into."""
+    marked = copy(metadata)
+    marked[LANGUAGE] = wording.language
+    return marked
 
 
 @cache

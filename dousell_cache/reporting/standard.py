@@ -92,8 +92,8 @@ def _setup(cells: Sequence[Cell]) -> Iterator[str]:
 
 def _readings(cells: Sequence[Cell]) -> Iterator[str]:
     """Ask that what is measured is also told in words that are computed from it."""
-    if not any("print(" in cell.source for _, cell in _code(cells)):
-        yield "it must print what was found, in sentences computed from the result"
+    if not any(re.search(r"print\(|\.reading\b", cell.source) for _, cell in _code(cells)):
+        yield "it must show what was found, in sentences computed from the result"
 
 
 def _parameters(cells: Sequence[Cell], schema: Sequence[Parameter]) -> Iterator[str]:

@@ -15,21 +15,11 @@ from . import catalog
 from .history import COLUMNS, read_runs
 from .listing import entries
 from .nearest import suggestion
-from .tables import MARKS, Table, interval, number, target
+from .tables import MARKS, Table
+from .told import Told
+from .wording import Wording
 
-_NO_RUNS = "There are no runs yet: make report measures two environments in about two minutes."
-_NEXT = {
-    "hit_rate": "keep entries longer, or withdraw less at once (notebook 04 says what a longer time to live is worth)",
-    "p50_ms": "bring the cache nearer (notebook 02 compares where it may live)",
-    "p95_ms": "raise the hit rate first, since the slowest reads are misses (notebooks 01 and 04)",
-    "speedup": "ask whether these pages need a cache at all (notebook 01)",
-    "double_payments": "stop taking payments until it is found out why (notebook 03)",
-    "unanswered": "find out which read failed while its database answered (notebook 05)",
-    "stale_reads": "withdraw after the change is in the database, and read through get_or_set (notebook 07)",
-    "double_bookings": "stop giving out slots until it is found out why (notebook 03)",
-}
-_UNLIKE = "of another machine or profile than the newest"
-_LONGER = "measure longer: dousell-cache report --profile full"
+_COLUMNS = ("environment", "target", "asked", "measured", "interval", "samples", "verdict", "when")
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class Overview:
 
     Args:
         runs: a row for each figure of each environment of each run, as :func:`.history.read_runs` has them.
-        without: how many runs of the folder are not among them, by the reason.
+        without: how many runs of the folder are not among them, by the reason, a word of the catalogue.
     """
 
     runs: pd.DataFrame
@@ -82,29 +72,35 @@ class Overview:
         return sorted(found, key=lambda each: (["fail", "inconclusive", "pass"].index(each.verdict), each.environment))
 
     @property
-    def reading(self) -> str:
+    def reading(self) -> Told[str]:
         """The whole in a few sentences."""
-        if not self.standings:
-            return _NO_RUNS
-        words = [each.verdict for each in self.standings]
-        met, read, known = words.count("pass"), self.comparable["run"].nunique(), self.runs["run"].nunique()
-        without = {_UNLIKE: known - read, **self.without}
-        of = f"{read:,} of {known + sum(self.without.values()):,} runs"
-        lines = [f"{met} of {len(words)} targets are met, {words.count('fail')} missed, by {of}."]
-        told = ", ".join(f"{count:,} {reason}" for reason, count in without.items() if count)
-        lines += [f"Left out: {told}."] if told else []
-        unsure = words.count("inconclusive")
-        lines += [f"Of {unsure} nobody can say: too few samples."] if unsure else []
-        if any(each.emulated for each in self.standings):
-            lines.append("Figures of emulated environments tell how the parts compare, not what visitors will meet.")
-        return "\n".join(lines)
+        return Told(self._read)
 
     @property
-    def next_steps(self) -> str:
+    def next_steps(self) -> Told[str]:
         """What to do next, the most urgent first."""
+        return Told(self._listed)
+
+    def _read(self, wording: Wording) -> str:
         if not self.standings:
-            return _NO_RUNS
-        steps = list(dict.fromkeys(_steps(self.standings)))
+            return wording.text("overview.none")
+        words = [each.verdict for each in self.standings]
+        read, known = self.comparable["run"].nunique(), self.runs["run"].nunique()
+        without = {"unlike": known - read, **self.without}
+        runs = {"read": wording.whole(read), "runs": wording.whole(known + sum(self.without.values()))}
+        counts = {"met": words.count("pass"), "all": len(words), "missed": words.count("fail")}
+        lines = [wording.text("overview.met", **runs, **counts)]
+        told = [wording.text(f"overview.{why}", n=wording.whole(count)) for why, count in without.items() if count]
+        lines += [wording.text("overview.left_out", told=", ".join(told))] if told else []
+        unsure = words.count("inconclusive")
+        lines += [wording.text("overview.unsure", n=unsure)] if unsure else []
+        lines += [wording.text("overview.emulated")] if any(each.emulated for each in self.standings) else []
+        return "\n".join(lines)
+
+    def _listed(self, wording: Wording) -> str:
+        if not self.standings:
+            return wording.text("overview.none")
+        steps = dict.fromkeys(_steps(self.standings, wording))
         return "\n".join(f"{number_}. {step}." for number_, step in enumerate(steps, 1))
 
 
@@ -128,34 +124,38 @@ def read_overview(folder: str, environments: str) -> Overview:
         return Overview(pd.DataFrame(columns=list(COLUMNS)))
     runs = read_runs(path)
     chosen = runs[runs["environment"].isin(names)].reset_index(drop=True)
-    return Overview(chosen, _without(path, set(chosen["run"]), " or ".join(names)))
+    return Overview(chosen, _without(path, set(chosen["run"])))
 
 
-def _without(path: Path, read: set[str], environments: str) -> dict[str, int]:
+def _without(path: Path, read: set[str]) -> dict[str, int]:
     """Return how many runs of a folder were not read, by the reason; one that is being written is none yet."""
     others = [run for run in entries(path) if run.id not in read and run.state != "running"]
     reported = sum(run.summary is not None for run in others)
-    return {f"without a figure of {environments}": reported, "without a report": len(others) - reported}
+    return {"unmeasured": reported, "unreported": len(others) - reported}
 
 
-def standing_table(overview: Overview) -> Table:
+def standing_table(overview: Overview) -> Told[Table]:
     """Show where each target stands."""
+    return Told(lambda wording: _table(overview.standings, wording))
+
+
+def _table(standings: list[Standing], wording: Wording) -> Table:
     cells = [
         (
-            each.environment + (" (emulated)" if each.emulated else ""),
-            each.kpi.label,
-            target(each.kpi),
-            number(each.figure.value, each.kpi.unit),
-            interval(each.figure, each.kpi.unit),
-            f"{each.figure.samples:,}",
-            f"{MARKS[each.verdict]} {each.verdict}",
+            wording.text("overview.imitated", name=each.environment) if each.emulated else each.environment,
+            wording.kpi(each.kpi),
+            wording.target(each.kpi),
+            wording.number(each.figure.value, each.kpi.unit),
+            wording.interval(each.figure, each.kpi.unit),
+            wording.whole(each.figure.samples),
+            f"{MARKS[each.verdict]} {wording.text(f'word.{each.verdict}')}",
             f"{each.started:%Y-%m-%d %H:%M}",
         )
-        for each in overview.standings
+        for each in standings
     ]
-    headers = ("environment", "target", "asked for", "measured", "95 % interval", "samples", "verdict", "when (UTC)")
-    nothing = ("no runs yet", *("–" for _ in headers[1:]))
-    return Table("Where each target stands, by the newest run", headers, cells or [nothing])
+    headers = [wording.text(f"overview.{column}") for column in _COLUMNS]
+    nothing = (wording.text("overview.no_runs"), *("–" for _ in headers[1:]))
+    return Table(wording.text("overview.table"), headers, cells or [nothing])
 
 
 def _like_the_newest(rows: pd.DataFrame) -> pd.DataFrame:
@@ -178,17 +178,21 @@ def _standings(rows: pd.DataFrame) -> Iterator[Standing]:
             yield Standing(row["environment"], kpi, figure, row["verdict"], *where)
 
 
-def _steps(standings: list[Standing]) -> Iterator[str]:
+def _steps(standings: list[Standing], wording: Wording) -> Iterator[str]:
     for each in standings:
         if each.verdict == "fail":
-            step = _NEXT.get(each.kpi.name, "look at its notebook")
-            yield f"{each.environment}: {each.kpi.label} misses its target; {step}"
-    if any(each.verdict == "inconclusive" for each in standings):
-        names = sorted(
-            {f"{each.kpi.label} ({each.environment})" for each in standings if each.verdict == "inconclusive"}
-        )
-        yield f"{', '.join(names)}: {_LONGER}"
+            yield _missed(each, wording)
+    unsure = [each for each in standings if each.verdict == "inconclusive"]
+    if unsure:
+        names = sorted({f"{wording.kpi(each.kpi)} ({each.environment})" for each in unsure})
+        yield wording.text("overview.longer", names=", ".join(names))
     if any(each.emulated for each in standings):
-        yield "Before a decision, measure where visitors are: set the real credentials and run the report again"
+        yield wording.text("overview.real")
     elif all(each.verdict == "pass" for each in standings):
-        yield "Nothing to do: run the report on a schedule, and look again when a trend bends"
+        yield wording.text("overview.nothing")
+
+
+def _missed(standing: Standing, wording: Wording) -> str:
+    known = f"overview.next_{standing.kpi.name}"
+    step = wording.text(known if wording.has(known) else "overview.next_other")
+    return wording.text("overview.misses", name=standing.environment, label=wording.kpi(standing.kpi), step=step)

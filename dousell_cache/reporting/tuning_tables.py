@@ -10,6 +10,7 @@ from ..tuning.advice import Advice
 from ..tuning.goals import Point
 from ..tuning.lab import TuneLab
 from ..tuning.reasons import percent, seconds
+from ..tuning.total import Total
 from ..tuning.tuned import Tuned
 from ..tuning.verdicts import Verdict
 from .tables import Table, interval
@@ -64,9 +65,10 @@ class Reasons:
         return "\n".join(f"{name}: {why}" for name, why in self.lines)
 
 
-def reasons(advice: Sequence[Advice]) -> Reasons:
-    """Show why, in a sentence for each key family."""
-    return Reasons([(one.family, one.reason) for one in advice])
+def reasons(advice: Sequence[Advice], total: Total | None = None) -> Reasons:
+    """Show why, in a sentence for each key family, and what it all comes to where that is bounded."""
+    together = [("all families", total.reason)] if total else []
+    return Reasons([*((one.family, one.reason) for one in advice), *together])
 
 
 def present_table(advice: Sequence[Advice]) -> Table:

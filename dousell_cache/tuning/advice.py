@@ -1,7 +1,7 @@
 """Which time to live to choose for a key family, and why: the smallest that does, or why none does. Pure.
 
-A longer TTL never misses more (see :mod:`.curves`), so the smallest that meets the targets is found by bisection. What
-decides is the lower end of the hit rate's interval: a TTL is advised that meets the target in other such traces, too.
+What decides is the lower end of the hit rate's interval: a TTL is advised that meets the target in other such traces,
+too. How the smallest is found: :mod:`.search`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,8 @@ from .bounds import ceiling, current_ceiling
 from .curves import Invalidations
 from .goals import Goal, Point
 from .points import Played
-from .spread import FEWEST_BLOCKS
+from .search import LADDER, Search
 from .trace import Trace
-
-LADDER = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
-"""Seconds that are tried first; between two of them, every number of two digits."""
 
 FEWEST_READS = 100
 """Fewer reads of a family say nothing of a hit rate of nine in ten."""
@@ -35,7 +32,8 @@ class Advice:
         reads: how many reads the trace has of it.
         changes: how many invalidations.
         status: ``met``: ``ttl`` does; ``unreachable``: none does; ``inconclusive``: the trace is too short or too small
-            to say; ``non-stationary``: its two halves disagree, so that neither speaks for tomorrow.
+            to say, or holds no change to judge staleness by; ``non-stationary``: its two halves disagree, so that
+            neither speaks for tomorrow.
         reason: one sentence.
         point: the smallest TTL that meets the goal and its figures, or the best there is; None with too few reads.
         ceiling: the hit rate that the first read of each key leaves, whatever the TTL.
@@ -77,7 +75,8 @@ def advise(
 
     Args:
         trace: what was asked.
-        goal: what a TTL must achieve; default: nine hits in ten reads.
+        goal: what a TTL must achieve, in each family; default: nine hits in ten reads. What it bounds for all families
+            together: :func:`.total.total`.
         ttls: seconds; the only TTLs to choose from. Default: any of two digits, up to the length of the trace.
         present: the TTL that each family has now, to be judged as well.
         invalidations: whether they are sent; without them the goal's ``max_outdated`` bounds the TTL.
@@ -90,7 +89,8 @@ def advise(
         message = "the trace has no reads, so there is nothing to advise"
         raise ValueError(message)
     for family in by_reads(trace):
-        yield _advise(Played(family, goal or Goal(), invalidations, options), ttls, present or {})
+        played = Played(family, trace.seconds, goal or Goal(), invalidations, options)
+        yield _advise(played, ttls, present or {})
 
 
 def by_reads(trace: Trace) -> list[Trace]:
@@ -107,7 +107,7 @@ def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, 
         reads=trace.reads,
         changes=len(trace) - trace.reads,
         status="inconclusive",
-        reason=reasons.too_few(trace.reads, FEWEST_READS),
+        reason=_too_little(trace),
         point=None,
         ceiling=ceiling(trace),
         current_ceiling=current_ceiling(trace),
@@ -121,23 +121,29 @@ def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, 
     return advice
 
 
+def _too_little(trace: Trace) -> str:
+    few = trace.reads < FEWEST_READS
+    return reasons.too_few(trace.reads, FEWEST_READS) if few else reasons.one_moment(trace.reads)
+
+
 def _present_met(point: Point, played: Played) -> bool | None:
-    if played.met(point):
-        return True
-    return None if played.may_be_met(point) else False
+    if played.trace.reads < FEWEST_READS or point.low is None:
+        return None
+    if not played.may_be_met(point):
+        return False
+    return True if played.met(point) and not played.untold else None
 
 
 def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Advice:
-    points = played.points(sorted(ttls) if ttls else _tried(played.trace.seconds))
-    found = next((place for place, point in enumerate(points) if played.met(point)), None)
-    if found is None:
-        return _none_does(played, advice, points)
-    point = points[found]
-    if found and not ttls:
-        point = _smallest(played, points[found - 1].ttl, point)
-    halves = played.halves(point.ttl)
+    search = Search(played, ttls)
+    point = search.smallest(played.met)
+    if point is None:
+        return _none_does(played, advice, search)
+    halves = played.halves(point)
     if halves:
         return replace(advice, status="non-stationary", reason=reasons.non_stationary(point, halves), point=point)
+    if played.untold:
+        return replace(advice, reason=reasons.no_change(point), point=point)
     longer = next((other for other in played.points([_longer(point.ttl)])), None)
     return replace(
         advice,
@@ -148,57 +154,33 @@ def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Adv
     )
 
 
-def rungs(length: float) -> list[float]:
-    """Return the TTLs to try first: up to the first that outlives the trace, which is as good as any longer one.
-
-    Args:
-        length: of the trace, in seconds.
-    """
-    return list(LADDER[: 1 + sum(step < length for step in LADDER)])
-
-
-def _tried(length: float) -> list[float]:
-    """Return the rungs, and the longest TTL that the trace is long enough to be sure of."""
-    surest = max(two_digits(0, length / FEWEST_BLOCKS), default=LADDER[0])
-    return sorted({*rungs(length), surest})
-
-
-def _none_does(played: Played, advice: Advice, points: Sequence[Point]) -> Advice:
+def _none_does(played: Played, advice: Advice, search: Search) -> Advice:
     """Say why no TTL does: because none can, or because nobody can say from this trace."""
-    possible = next((point for point in points if played.may_be_met(point)), None)
+    possible = search.smallest(played.may_be_met)
     if possible:
-        halves = played.halves(possible.ttl)
+        halves = played.halves(possible)
         if halves:
             return replace(
                 advice, status="non-stationary", reason=reasons.non_stationary(possible, halves), point=possible
             )
         return replace(advice, reason=reasons.inconclusive(possible, played.goal, played.trace.seconds), point=possible)
-    best = max(points, key=lambda point: point.hit_rate)
-    reason = reasons.unreachable(points, played.goal, advice.ceiling, advice.current_ceiling, played.invalidated)
-    return replace(advice, status="unreachable", reason=reason, point=best, invalidation=_invalidation(played, best))
+    kept, nearest = _nearest(played, search)
+    point = nearest or max(search.tried, key=lambda point: point.hit_rate)
+    most = min(advice.ceiling, advice.current_ceiling) if played.invalidated else advice.ceiling
+    reason = reasons.unreachable(point, played.goal, kept, advice.ceiling, most)
+    return replace(advice, status="unreachable", reason=reason, point=point, invalidation=_invalidation(played, point))
 
 
-def _smallest(played: Played, too_short: float, point: Point) -> Point:
-    """Return the smallest TTL of two digits that does, above one that does not and up to one that does."""
-    between = two_digits(too_short, point.ttl)
-    low, high = 0, len(between)
-    while low < high:
-        middle = (low + high) // 2
-        tried = played.points([between[middle]])[0]
-        if played.met(tried):
-            high, point = middle, tried
-        else:
-            low = middle + 1
-    return point
-
-
-def two_digits(above: float, below: float) -> list[float]:
-    """Return the numbers of two digits between two numbers, these left out, ascending."""
-    found, unit = [], 10.0**-3
-    while unit * 10 <= below:
-        found += [round(digits * unit, 3) for digits in range(10, 100) if above < round(digits * unit, 3) < below]
-        unit *= 10
-    return sorted(found)
+def _nearest(played: Played, search: Search) -> tuple[Goal, Point | None]:
+    """Return how much of the goal can be kept, its bounds given up from the last, and the smallest TTL for that."""
+    at_any_age = replace(played.goal, max_outdated=None)
+    at_any_price = replace(at_any_age, budget=None)
+    hits_alone = replace(at_any_price, max_origin_rate=None)
+    for kept in (at_any_age, at_any_price, hits_alone):
+        point = search.smallest(replace(played, goal=kept).met_here)
+        if point:
+            return kept, point
+    return hits_alone, None
 
 
 def _longer(ttl: float) -> float:

@@ -1,6 +1,6 @@
 """Loads of one key that follow from each other: each is made by the first read that the one before does not answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -28,6 +28,14 @@ class Old:
     def of(self, wanted: NDArray[np.bool_] | Integers) -> "Old":
         """Return some of them."""
         return Old(self.begun[wanted], self.gone[wanted], self.changed[wanted], self.change[wanted])
+
+    def but(self, others: Mapping[int, "Old | None"]) -> "Old":
+        """Return them with others, one each, in some places."""
+        columns = {name: getattr(self, name).copy() for name in ("begun", "gone", "changed", "change")}
+        for place, other in others.items():
+            for name, column in columns.items():
+                column[place : place + 1] = getattr(other, name)[:1]
+        return Old(**columns)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Curve:
         reads: how many reads the trace has.
         changes: how many invalidations it has.
         seconds: how long it is.
+        rate_seconds: over how many seconds loads are spread: of the whole trace, of which this may be one family.
         hits: reads that an entry answered within its TTL.
         misses: reads that loaded and stored.
         coalesced: reads that waited for another's load.
@@ -60,6 +61,7 @@ class Curve:
     reads: int
     changes: int
     seconds: float
+    rate_seconds: float
     hits: Integers
     misses: Integers
     coalesced: Integers
@@ -86,7 +88,7 @@ class Curve:
     @property
     def origin_rate(self) -> Figures:
         """Return loads a second, on average."""
-        return self.origin_calls / self.seconds if self.seconds else np.full(len(self.ttls), np.nan)
+        return self.origin_calls / self.rate_seconds if self.rate_seconds else np.full(len(self.ttls), np.nan)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the figures as a table, one row a TTL."""
@@ -109,6 +111,7 @@ def curve(
     boundary: Boundary = "hit",
     seed: int = 0,
     blocks: int = 1,
+    rate_seconds: float | None = None,
 ) -> Curve:
     """Play a trace with each of several TTLs.
 
@@ -126,6 +129,8 @@ def curve(
         boundary: what a read is that comes in the millisecond of an entry's end; ``"hit"`` as Redis and Valkey have it.
         seed: of the jitter.
         blocks: into how many parts of equal length to divide the trace's time for ``Curve.blocks``.
+        rate_seconds: over how many seconds loads are spread. Default: the length of the trace; of a part of a trace,
+            such as a family that is read for an hour of a day, give the whole's, so that parts add up.
 
     Raises:
         ValueError: the trace has no reads, or an argument makes no sense; the message names it.
@@ -146,7 +151,8 @@ def curve(
     needed = seed if rules.jitter else None
     stream = streamed(trace, fills, resets=rules.resets, farthest=farthest, seed=needed, blocks=blocks)
     tallies = play(stream, rules)
-    return _curve(trace, rules, tallies.columns, tallies.worst)
+    spread_over = trace.seconds if rate_seconds is None else rate_seconds
+    return _curve(trace, rules, tallies.columns, tallies.worst, spread_over)
 
 
 def fill_times(trace: Trace, fill: float | None) -> Integers:
@@ -162,7 +168,7 @@ def fill_times(trace: Trace, fill: float | None) -> Integers:
     return medians[trace.family_codes]
 
 
-def _curve(trace: Trace, rules: Rules, columns: dict[str, Figures], worst: Figures) -> Curve:
+def _curve(trace: Trace, rules: Rules, columns: dict[str, Figures], worst: Figures, rate_seconds: float) -> Curve:
     totals = {name: column.sum(axis=1) for name, column in columns.items()}
     whole = {name: np.rint(total).astype(np.int64) for name, total in totals.items()}
     served, outdated = np.maximum(whole["hits"] + whole["stale"], 1), np.maximum(whole["outdated"], 1)
@@ -174,19 +180,20 @@ def _curve(trace: Trace, rules: Rules, columns: dict[str, Figures], worst: Figur
         reads=trace.reads,
         changes=changes,
         seconds=trace.seconds,
+        rate_seconds=rate_seconds,
         **{name: whole[name] for name in answers},
         origin_calls=whole["loads"],
         outdated=whole["outdated"],
         mean_age=totals["age"] / served / 1e6,
         worst_age=worst / 1e6,
         mean_lag=totals["lag"] / outdated / 1e6,
-        commands=_commands(rules, whole, changes),
+        commands=_commands(rules, whole, trace.withdrawals),
         blocks=blocks | {name: columns[name] for name in ("hits", "loads", "outdated")},
     )
 
 
-def _commands(rules: Rules, whole: dict[str, Integers], changes: int) -> Integers:
-    """Return what the cache sends: a look a read, two more a load, one an invalidation.
+def _commands(rules: Rules, whole: dict[str, Integers], withdrawals: int) -> Integers:
+    """Return what the cache sends: a look a read, two more a load, one a withdrawal, whatever it withdraws.
 
     Who joins a load need not look first, unless there may be something stale to serve. Who waited for one that was
     withdrawn looks again, all of them together in one command, unless the time that an entry has left matters.
@@ -196,7 +203,7 @@ def _commands(rules: Rules, whole: dict[str, Integers], changes: int) -> Integer
         looks = looks + whole["coalesced"] + whole["asked_again"]
     else:
         looks = looks - whole["led_again"] + whole["asked_together"]
-    return looks + 2 * whole["loads"] + (changes if rules.resets else 0)
+    return looks + 2 * whole["loads"] + (withdrawals if rules.resets else 0)
 
 
 def _milliseconds(name: str, seconds: Figures, least: float) -> Integers:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, installing
 
 Format = Literal["csv", "parquet"]
 FORMATS = get_args(Format)
@@ -133,7 +133,7 @@ def check_parquet() -> None:
     try:
         import pyarrow as pa  # noqa: F401 - only whether it is there
     except ModuleNotFoundError:
-        message = 'format="parquet" needs pyarrow: pip install "dousell-cache[lab]", or take format="csv"'
+        message = f'format="parquet" needs pyarrow: take format="csv", or {installing("lab")}'
         raise ConfigurationError(message) from None
 
 

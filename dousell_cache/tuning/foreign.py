@@ -179,7 +179,7 @@ def _checked(path: Path, times: NDArray[np.float64], unit: Unit, above: int, *, 
     mixed = (seconds > _EPOCH[0]) != (seconds[0] > _EPOCH[0])
     _refuse(path, mixed, times, above, "counts its time from elsewhere, or in another unit, than the first")
     if not sort:
-        message = "is earlier than the one above it: sort the file, or ask for it to be sorted"
+        message = "is earlier than the one above it: sort the file, or have it sorted (--sort)"
         _refuse(path, np.diff(seconds, prepend=seconds[0]) < 0, times, above, message)
     return seconds
 

@@ -88,4 +88,4 @@ class Point:
     worst_age: float
     origin_rate: float
     commands_per_day: float
-    cost_per_day: float
+    cost_per_day: float = 0.0

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import pandas as pd
@@ -20,6 +21,7 @@ from ..connecting import connect_async
 from ..dousell.site import cache_environment
 from ..errors import MeasurementFailed
 from ..measure.load import run_open_loop
+from ..measure.plans import check_profile
 from ..measure.result import Result, this_host, utc_now
 from ..measure.workload import Schedule
 from .advice import by_reads
@@ -29,6 +31,7 @@ from .design import DESIGN_TTLS
 from .experiment import AsyncExperiment
 from .formats import examine
 from .goals import Goal
+from .namespaces import without_namespace
 from .replay import Confirmation, replay
 from .trace import READ, Trace
 from .tuned import Tuned, tune
@@ -45,11 +48,14 @@ _PATIENCE = 5.0  # seconds
 _ARMS = {"300 s": 300.0, "60 s": 60.0}
 
 
-class TunePlan(msgspec.Struct, frozen=True):
+class TunePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What to tune by.
 
     Args:
         trace: a file or folder that :func:`.formats.read_trace` reads; "" for the page mix of Dousell's site.
+        unit: of its times, ``s`` or ``ms``; "" where it says so itself.
+        writes: what its writes are, ``fills`` or ``changes``; "" where it has none.
+        namespace: what stands before the families in all its keys; "" for nothing.
         target: the share of reads that are to be hits.
         max_outdated: the share of reads that may be out of date; 1 for any.
         hours: how long the page mix lasts.
@@ -58,6 +64,9 @@ class TunePlan(msgspec.Struct, frozen=True):
     """
 
     trace: str = ""
+    unit: Literal["", "s", "ms"] = ""
+    writes: Literal["", "fills", "changes"] = ""
+    namespace: str = ""
     target: float = 0.9
     max_outdated: float = 1.0
     hours: float = 12.0
@@ -65,9 +74,7 @@ class TunePlan(msgspec.Struct, frozen=True):
     profile: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.profile not in _EVENTS:
-            message = f"there is no profile {self.profile!r}; there are {', '.join(_EVENTS)}"
-            raise ValueError(message)
+        check_profile(self.profile, _EVENTS)
 
 
 @dataclass(frozen=True)
@@ -238,8 +245,9 @@ def _asking(
 def _trace_of(plan: TunePlan) -> tuple[Trace, tuple[str, ...]]:
     if not plan.trace:
         return demo_trace(plan.hours, seed=plan.seed), ()
-    reading = examine(plan.trace)
-    return reading.trace, reading.notes
+    reading = examine(plan.trace, unit=plan.unit or None, writes=plan.writes or None)
+    trace, more = without_namespace(reading.trace, plan.namespace or None)
+    return trace, (*reading.notes, *more)
 
 
 def _beginning(trace: Trace, events: int) -> Trace:

@@ -9,6 +9,7 @@ and named.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from .. import scripts
@@ -63,7 +64,7 @@ def read_monitor(path: Path, writes: Writes | None, *, sort: bool) -> Reading:
             raise ValueError(message)
         at = float(told["time"])
         if times and at < times[-1] and not sort:
-            message = f"{path}, line {number}, is earlier than the one above it: ask for it to be sorted"
+            message = f"{path}, line {number}, is earlier than the one above it: have it sorted (--sort)"
             raise ValueError(message)
         for operation, key in log.events(told["db"], told["source"], words):
             times.append(at)
@@ -73,7 +74,7 @@ def read_monitor(path: Path, writes: Writes | None, *, sort: bool) -> Reading:
         message = f"{path} has no GET, GETEX or MGET in it, so there is nothing that a cache could answer"
         raise ValueError(message)
     notes = (*log.notes(), *notes_on_writes(str(path), writes, log.unclear, log.fills), _NOT_IN_IT)
-    return Reading(Trace.of(times, keys, operations, sort=sort), notes)
+    return Reading(replace(Trace.of(times, keys, operations, sort=sort), together=True), notes)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -15,8 +15,8 @@ from .streams import Integers, Stream
 from .tallies import Tallies
 from .tangles import Calm, untangle
 
-_FEW = 256  # chains that are left of one TTL wait for those of the others: a step costs the same for few
-_ROWS = 2**18  # of a part: its columns fit a processor's cache
+_FEW = 1024  # chains that are left of one TTL wait for those of the others: a step costs the same for few
+_ROWS = 2**16  # of a part: its columns fit a processor's cache
 _LONG = 500  # steps after which the few chains that are still there are followed one by one
 
 
@@ -41,7 +41,7 @@ def _play(stream: Stream, rules: Rules, tallies: Tallies) -> None:
             chains = _step(stream, rules, chains, tallies)
         waiting.append(chains)
     chains, steps = together(waiting), 0
-    while len(chains.loads) and (steps < _LONG or rules.grace):
+    while len(chains.loads) and steps < _LONG:
         chains, steps = _step(stream, rules, chains, tallies), steps + 1
     for place, which in enumerate(chains.each().tolist()):
         _follow(stream, rules, replace(chains.of(np.array([place])), which=which), tallies)
@@ -99,34 +99,43 @@ def _step(stream: Stream, rules: Rules, chains: Chains, tallies: Tallies) -> Cha
 def _follow(stream: Stream, rules: Rules, chain: Chains, tallies: Tallies) -> None:
     """Make all loads of one long chain: look up where each row's would lead, go from one to the next, tally at once.
 
-    Without grace a load's successor depends on its row alone.
+    A load's successor depends on its row alone, unless it is tangled; what there is of old, on the load before.
     """
     first, end = int(chain.loads[0]), int(chain.ends[0])
     rows = np.arange(first, end)
-    every = Chains(chain.which, rows, np.full(len(rows), end), None)
-    following, tangled = _successors(stream, rules, every)
+    every = Chains(chain.which, rows, np.full(len(rows), end), Old.none(len(rows)) if rules.grace else None)
+    following, tangled, left = _successors(stream, rules, every)
     leads_to, is_tangled = following.tolist(), set((rows[tangled] - first).tolist())
-    path, row = [], 0
+    path: list[int] = []
+    row, given = 0, {0: chain.old}  # what there is of old where no load of the path comes just before
     while row < len(rows):
         if row in is_tangled:
-            after = _step(stream, rules, every.of(np.array([row])), tallies).loads.tolist()
-            row = after[0] - first if after else len(rows)
+            old = given.get(len(path)) or (left and left.of(np.array(path[-1:])))
+            after = _step(stream, rules, replace(every.of(np.array([row])), old=old), tallies)
+            given[len(path)] = after.old
+            row = int(after.loads[0]) - first if len(after.loads) else len(rows)
         else:
             path.append(row)
             row = leads_to[row] - first
-    _step(stream, rules, every.of(np.array(path, np.int64)), tallies)
+    old = left and left.of(np.array([0, *path[:-1]])[: len(path)]).but(given)
+    _step(stream, rules, replace(every.of(np.array(path, np.int64)), old=old), tallies)
 
 
-def _successors(stream: Stream, rules: Rules, chains: Chains) -> tuple[Integers, NDArray[np.bool_]]:
-    """Return which load follows each, and of which that cannot be told so simply: see :mod:`.tangles`."""
+def _successors(stream: Stream, rules: Rules, chains: Chains) -> tuple[Integers, NDArray[np.bool_], Old | None]:
+    """Return which load follows each, of which that cannot be told so simply (see :mod:`.tangles`), and what it leaves.
+
+    As if there were nothing of old: where there is, fewer wait for a load, and fewer are tangled.
+    """
     flight = _fly(stream, chains)
-    fresh, _ = rules.ends(flight.done, rules.fresh_ms(chains.which, stream.chances[chains.loads]))
+    fresh, gone = rules.ends(flight.done, rules.fresh_ms(chains.which, stream.chances[chains.loads]))
     expired = _first_at(stream, chains, fresh)
-    if not rules.resets:
-        return expired, np.zeros(len(expired), bool)
     changed = np.minimum(stream.changed[chains.loads], chains.ends)
-    refused = stream.next_change[chains.loads] < flight.done
-    return np.where(refused, changed, np.minimum(expired, changed)), refused & (changed > flight.waited)
+    change = stream.next_change[chains.loads]
+    refused = (change < flight.done) & rules.resets
+    stop = np.where(refused, changed, np.minimum(expired, changed)) if rules.resets else expired
+    withdrawn = refused | ((changed <= expired) & rules.resets)
+    left = Old(flight.begun, np.where(withdrawn, -1, gone), changed, change) if chains.old else None
+    return stop, refused & (changed > flight.waited), left
 
 
 def _some(flight: _Flight, wanted: Integers) -> _Flight:
@@ -137,10 +146,12 @@ def _fly(stream: Stream, chains: Chains) -> _Flight:
     begun = stream.times[chains.loads]
     done = begun + stream.fills[chains.loads]
     after = chains.loads + 1
-    landed = after if stream.instant else np.maximum(_first_at(stream, chains, done), after)
-    waited = after
-    if chains.old is not None:
-        waited = np.clip(_first_at(stream, chains, chains.old.gone), after, landed)
+    landed = after if stream.instant else np.minimum(stream.landed[chains.loads], chains.ends)
+    if chains.old is None:
+        return _Flight(begun, done, landed, after)
+    joined, waited = np.flatnonzero(landed > after), after.copy()
+    some = replace(chains, old=None).of(joined)
+    waited[joined] = np.clip(_first_at(stream, some, chains.old.gone[joined]), after[joined], landed[joined])
     return _Flight(begun, done, landed, waited)
 
 
@@ -194,10 +205,15 @@ def _lead(stream: Stream, rules: Rules, chains: Chains, flight: _Flight, tallies
     behind = (flight.begun < chains.old.gone) & rules.background
     first = chains.loads + ~behind
     tallies.add(outcome, which, blocks, (~behind).astype(np.int64))
-    tallies.add("stale", which, blocks, flight.waited - first)
-    _age(stream, tallies, chains, first, flight.waited, chains.old.begun)
+    served = np.flatnonzero(first < flight.waited)
+    if not len(served):
+        return
+    some, old = replace(chains, old=None).of(served), chains.old.of(served)
+    first, waited = first[served], flight.waited[served]
+    tallies.add("stale", some.which, blocks[served], waited - first)
+    _age(stream, tallies, some, first, waited, old.begun)
     if not rules.resets:
-        _outdate(stream, tallies, chains, first, flight.waited, chains.old.changed, chains.old.change)
+        _outdate(stream, tallies, some, first, waited, old.changed, old.change)
 
 
 def _age(stream: Stream, tallies: Tallies, chains: Chains, first: Integers, stop: Integers, begun: Integers) -> None:

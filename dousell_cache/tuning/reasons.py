@@ -1,7 +1,5 @@
 """Why a TTL is advised, or none is: one sentence each, with the figures that decide. Pure."""
 
-from collections.abc import Sequence
-
 from .goals import Goal, Point
 from .spread import FEWEST_BLOCKS
 
@@ -9,6 +7,11 @@ from .spread import FEWEST_BLOCKS
 def too_few(reads: int, fewest: int) -> str:
     """Say that there are too few reads."""
     return f"{reads:,} {'read is' if reads == 1 else 'reads are'} too few to say anything: record {fewest:,} at least."
+
+
+def one_moment(reads: int) -> str:
+    """Say that no time passes in a trace."""
+    return f"{reads:,} reads of one moment cannot tell a TTL from another: record longer."
 
 
 def met(point: Point, longer: Point | None, *, invalidated: bool) -> str:
@@ -31,6 +34,14 @@ def non_stationary(point: Point, halves: tuple[float, float]) -> str:
     )
 
 
+def no_change(point: Point) -> str:
+    """Say that a trace without changes tells nothing of staleness."""
+    return (
+        f"{seconds(point.ttl)} gives {_rate(point)}, but the trace holds no change of these keys, so nothing can be "
+        "said of what would be outdated: record the invalidations, or when the data change."
+    )
+
+
 def inconclusive(point: Point, goal: Goal, length: float) -> str:
     """Say that a TTL may do, but that this trace cannot tell."""
     if point.low is None:
@@ -44,30 +55,49 @@ def inconclusive(point: Point, goal: Goal, length: float) -> str:
     )
 
 
-def unreachable(points: Sequence[Point], goal: Goal, ceiling: float, current_ceiling: float, invalidated: bool) -> str:
-    """Say what keeps every TTL from meeting the goal."""
+def unreachable(point: Point, goal: Goal, kept: Goal, ceiling: float, current_ceiling: float) -> str:
+    """Say what keeps every TTL from meeting the goal.
+
+    Args:
+        point: the smallest TTL that keeps as much of the goal as can be kept, or the one with the most hits.
+        goal: what was asked.
+        kept: what of it can be kept.
+        ceiling: the hit rate that first reads leave.
+        current_ceiling: what, besides, first reads after changes leave, where those are told.
+    """
     if ceiling < goal.hit_rate:
         return (
             f"No TTL gives {percent(goal.hit_rate)}: each key must be loaded once, which alone leaves "
             f"{percent(ceiling)} of these reads."
         )
-    if invalidated and current_ceiling < goal.hit_rate:
+    if current_ceiling < goal.hit_rate:
         return (
             f"No TTL gives {percent(goal.hit_rate)}: keys change so often between reads that at most "
             f"{percent(current_ceiling)} can be hits."
         )
-    reaching = next((point for point in points if point.hit_rate >= goal.hit_rate), None)
-    if reaching is None:
-        best = max(points, key=lambda point: point.hit_rate)
-        return f"None of these TTLs gives {percent(goal.hit_rate)}: the best, {seconds(best.ttl)}, gives {_rate(best)}."
-    return f"{percent(goal.hit_rate)} takes {seconds(reaching.ttl)}, but then {_breach(reaching, goal)}."
+    if point.hit_rate < goal.hit_rate:
+        return (
+            f"None of these TTLs gives {percent(goal.hit_rate)}: the best, {seconds(point.ttl)}, gives {_rate(point)}."
+        )
+    return f"{_in_words(kept)} takes {seconds(point.ttl)}, but then {_breach(point, goal)}."
+
+
+def _in_words(kept: Goal) -> str:
+    bounds = [percent(kept.hit_rate)]
+    if kept.max_origin_rate is not None:
+        bounds.append(f"at most {number(kept.max_origin_rate)} loads a second")
+    if kept.budget is not None:
+        bounds.append(f"a day for at most {number(kept.budget)}")
+    return " and ".join(bounds)
 
 
 def _breach(point: Point, goal: Goal) -> str:
     if goal.max_origin_rate is not None and point.origin_rate > goal.max_origin_rate:
-        return f"the origin answers {point.origin_rate:.3g} loads a second, more than {goal.max_origin_rate:g}"
+        return (
+            f"the origin answers {number(point.origin_rate)} loads a second, more than {number(goal.max_origin_rate)}"
+        )
     if goal.budget is not None and point.cost_per_day > goal.budget:
-        return f"a day costs {point.cost_per_day:.3g}, more than {goal.budget:g}"
+        return f"a day costs {number(point.cost_per_day)}, more than {number(goal.budget)}"
     return (
         f"{percent(point.outdated_share or 0)} of the reads are outdated, more than {percent(goal.max_outdated or 0)}"
     )
@@ -86,6 +116,11 @@ def _rate(point: Point) -> str:
     if point.low is None or point.high is None:
         return percent(point.hit_rate)
     return f"{percent(point.hit_rate)} ± {(point.high - point.low) * 50:.1f}"
+
+
+def number(figure: float) -> str:
+    """Return a figure in words, to three digits at least."""
+    return f"{figure:,.0f}" if figure >= 1000 else f"{figure:.3g}"
 
 
 def percent(share: float) -> str:

@@ -138,6 +138,7 @@ def _trace(rows: pd.DataFrame) -> Trace:
         load_ms=np.where(is_read, rows["load_ms"].to_numpy(np.float64)[at], np.nan),
         outcomes=np.where(is_read & (outcomes > 0), outcomes, 0).astype(np.uint8),
         sizes=np.where(is_read, sizes, 0),
+        together=True,
     )
 
 

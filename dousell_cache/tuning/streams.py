@@ -82,6 +82,11 @@ class Stream:
         return replace(self, **columns, changed=self.changed[rows] - start, sums=self.sums[start : stop + 1])
 
     @cached_property
+    def landed(self) -> Integers:
+        """Return the first row after each that comes when a load which it leads is over; it may be another key's."""
+        return np.maximum(np.searchsorted(self.at, self.at + self.fills), np.arange(1, len(self) + 1))
+
+    @cached_property
     def instant(self) -> bool:
         """Tell whether loads take no time."""
         return not self.fills.any()

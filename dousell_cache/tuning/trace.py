@@ -42,6 +42,8 @@ class Trace:
         load_ms: for each event, how long its loader took, in milliseconds; NaN where none ran. Default: not known.
         outcomes: for each event, which of :data:`OUTCOMES` it had. Default: not known.
         sizes: for each event, the bytes of its value. Default: not known.
+        together: whether invalidations of one time are one command, as of a tag that many keys carry; so it is where
+            times are exact enough to tell commands apart. Default: each is a command of its own.
 
     Raises:
         ValueError: columns differ in length, a time is missing, negative, huge or before the one above it, or a code
@@ -57,6 +59,7 @@ class Trace:
     load_ms: NDArray[np.float64] | None = None
     outcomes: NDArray[np.uint8] | None = None
     sizes: NDArray[np.int64] | None = None
+    together: bool = False
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -131,6 +134,12 @@ class Trace:
         """Return how many events are reads."""
         return int(np.count_nonzero(self.operations == READ))
 
+    @cached_property
+    def withdrawals(self) -> int:
+        """Return how many commands the invalidations are."""
+        times = self.times[self.operations == INVALIDATE]
+        return len(np.unique(times)) if self.together else len(times)
+
     @property
     def seconds(self) -> float:
         """Return the time from the first event to the last; 0 for fewer than two."""
@@ -158,6 +167,27 @@ class Trace:
             message = f"there is no key family {name!r} in this trace; it has {', '.join(self.family_names[:10])}"
             raise ValueError(message)
         return self._where(self.family_codes[self.key_codes] == self.family_names.index(name))
+
+    def of_namespace(self, prefix: str) -> Self:
+        """Return the events of keys with a prefix, which goes, so that families are what comes after it.
+
+        Args:
+            prefix: what stands before the keys, such as ``prod:v3:``; its last colon may be left out.
+
+        Raises:
+            ValueError: it is empty, or no key begins with it.
+        """
+        inside = np.array([key.startswith(prefix) for key in self.key_names], bool)
+        if not prefix or not inside.any():
+            first = f"; the first is {self.key_names[0]!r}" if self.key_names else ""
+            message = f"no key of this trace has the namespace {prefix!r}{first}"
+            raise ValueError(message)
+        found = self._where(inside[self.key_codes])
+        keys = tuple(key.removeprefix(prefix) for key in found.key_names)
+        if all(key.startswith(":") for key in keys):
+            keys = tuple(key[1:] for key in keys)
+        family_codes, family_names = _families(keys, None)
+        return replace(found, key_names=keys, family_codes=family_codes, family_names=family_names)
 
     def between(self, start: float, stop: float) -> Self:
         """Return the events from ``start`` on and before ``stop``, in the seconds of ``times``."""

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .advice import Advice, advise, by_reads, rungs
+from .advice import Advice, advise, by_reads
 from .analytic import from_rates
 from .bounds import ceiling, clairvoyant, current_ceiling
 from .curves import Curve, Figures, Invalidations, curve
 from .goals import Goal
 from .points import hit_interval
+from .search import rungs
 from .spread import MOST_BLOCKS
+from .total import Total, total
 from .trace import Trace
 
 VERSION = 1
@@ -35,6 +37,7 @@ class Tuned:
         by_ttl_alone: as ``families``, if no invalidation were sent.
         best: for each family, the hit rates that nobody beats; see :func:`.bounds.clairvoyant`.
         advice: for each family.
+        total: what that comes to, all families together; None if the goal bounds neither loads nor cost.
     """
 
     trace: Trace
@@ -45,6 +48,7 @@ class Tuned:
     by_ttl_alone: Mapping[str, Curve]
     best: Mapping[str, Figures]
     advice: Sequence[Advice]
+    total: Total | None
 
 
 def tune(
@@ -73,10 +77,12 @@ def tune(
         ValueError: the trace has no reads, or an argument makes no sense.
     """
     goal = goal or Goal()
+    options = {"rate_seconds": trace.seconds, **options}
     shown = sorted(ttls) if ttls else rungs(trace.seconds)
     observe("all families")
     whole = curve(trace, shown, invalidations=invalidations, blocks=MOST_BLOCKS, **options)
     curves, alone, best = {}, {}, {}
+    advised = advise(trace, goal, ttls=ttls, present=present, invalidations=invalidations, **options)
     advice: list[Advice] = []
     for family in by_reads(trace):
         (name,) = family.family_names
@@ -84,8 +90,8 @@ def tune(
         curves[name] = curve(family, shown, invalidations=invalidations, blocks=MOST_BLOCKS, **options)
         alone[name] = curve(family, shown, invalidations="ignored", **options)
         best[name] = clairvoyant(family, shown, fill=options.get("fill"), invalidations=invalidations)
-        advice += advise(family, goal, ttls=ttls, present=present, invalidations=invalidations, **options)
-    return Tuned(trace, goal, invalidations, whole, curves, alone, best, advice)
+        advice.append(next(advised))
+    return Tuned(trace, goal, invalidations, whole, curves, alone, best, advice, total(advice, goal))
 
 
 def document(tuned: Tuned, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -116,6 +122,7 @@ def document(tuned: Tuned, notes: Sequence[str] = ()) -> dict[str, Any]:
             for name, played in tuned.families.items()
         },
         "advice": [_told(advice) for advice in tuned.advice],
+        "total": tuned.total and dataclasses.asdict(tuned.total),
     }
 
 

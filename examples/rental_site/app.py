@@ -3,12 +3,12 @@
 Which cache is used, its variables say. What an owner or a tenant asks for comes from the site's own server, which has
 checked who is signed in and shows `SITE_TOKEN`. PayDunya is simulated: put your own `Provider` in its place.
 
-    uvicorn app:app
+    uvicorn app:app                   # README.md says what it needs
 """
 
 import hmac
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,9 +16,9 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
-from dousell_cache import AsyncCache, CacheUnavailable, connect_async
+from dousell_cache import AsyncCache, CacheUnavailable, ConfigurationError, connect_async
 from dousell_cache.dousell.ledger import Ledger, LedgerRefused, LedgerUnavailable, supabase_ledger
 from dousell_cache.dousell.origin import Origin, Row, supabase_origin
 from dousell_cache.dousell.paydunya import PayDunya, Provider
@@ -55,6 +55,8 @@ VISIT_CODES: dict[VisitStatus, int] = {
     "lock_unavailable": 503,
     "ledger_unavailable": 503,
 }
+# No right to it (PostgreSQL), not a key of this project (PostgREST), not a key at all (what stands before them).
+KEY_REFUSALS = ("42501", "PGRST3", "401", "403")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,23 @@ class Site:
     provider: Provider
 
 
+def supabase_settings(environ: Mapping[str, str]) -> list[str]:
+    """Return the project's address, its public key and its service role's; say in one sentence what is missing."""
+    names = [f"SUPABASE_{name}" for name in ("URL", "KEY", "SERVICE_ROLE_KEY")]
+    missing = [name for name in names if not environ.get(name, "").strip()]
+    if missing:
+        message = (
+            f"not set: {', '.join(missing)}; your Supabase project's settings have them, "
+            "and on a laptop `dousell-cache local` prints them"
+        )
+        raise ConfigurationError(message)
+    return [environ[name].strip() for name in names]
+
+
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Site]]:
     """Open one of each for this process, and close them when it ends."""
-    url, public, service = (os.environ[f"SUPABASE_{name}"] for name in ("URL", "KEY", "SERVICE_ROLE_KEY"))
+    url, public, service = supabase_settings(os.environ)
     async with AsyncExitStack() as stack:
         cache = await stack.enter_async_context(await connect_async(namespace="site:"))
         origin = await stack.enter_async_context(supabase_origin(url, public))
@@ -100,6 +115,21 @@ private = APIRouter(dependencies=[Depends(from_our_own_server)])
 async def unavailable(_request: Request, error: Exception) -> JSONResponse:
     """Say that the database did not answer, where a cache could not answer in its place."""
     return JSONResponse({"detail": str(error)}, 503)
+
+
+@app.exception_handler(LedgerRefused)
+async def refused(_request: Request, error: LedgerRefused) -> JSONResponse:
+    """Say that the application's own key is the wrong one; what else the database refuses is a fault of ours: 500."""
+    if not error.code.startswith(KEY_REFUSALS):
+        raise error
+    said = "the database refused this key: SUPABASE_SERVICE_ROLE_KEY must be the service role's"
+    return JSONResponse({"detail": said}, 503)
+
+
+@app.get("/", include_in_schema=False)
+async def front_door() -> RedirectResponse:
+    """Lead to the list of routes, which can be tried there."""
+    return RedirectResponse("/docs")
 
 
 @app.get("/properties")
@@ -155,6 +185,8 @@ async def change(property_id: int, changes: dict[str, Any], site: Here, response
     try:
         row = await update_property(site.cache, site.ledger, property_id, changes)
     except LedgerRefused as error:
+        if error.code.startswith(KEY_REFUSALS):
+            raise
         raise HTTPException(422, "a column is none that may be changed, or a value none that can be") from error
     except CacheUnavailable:
         # The change stands. This process tells the cache before it trusts it again; a function that may be gone by

@@ -13,6 +13,7 @@ MONITOR = DOCS / "reference" / "monitor.md"
 PAGES = [
     *(ROOT / name for name in ("README.md", "README.fr.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted(DOCS.rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
 ]
 """Every page."""
 

@@ -36,6 +36,26 @@ def test_the_example_is_short(page: Path) -> None:
     assert len(code(example(page).code)) <= 12
 
 
+def commands(page: Path) -> list[str]:
+    """Return what the page tells to type, without comments and without what stands for something else."""
+    lines = [line for piece in snippets(page, "sh") for line in piece.code.splitlines()]
+    return [re.sub(r"<.*?>", "<>", line.partition("  #")[0]).strip() for line in lines]
+
+
+def test_both_languages_tell_the_same_commands() -> None:
+    """Whoever reads French is told to type what is typed in English, in the same order, and needs the same programs."""
+    english, french = PAGES
+    assert commands(french) == commands(english)
+    needed = [set(re.findall(r"`([\w-]+)`", page.read_text().partition("Docker")[0])) for page in PAGES]
+    assert needed[0] == needed[1] == {"redis-server", "chromium"}
+
+
+def test_both_languages_have_the_same_sections() -> None:
+    """Under each heading of the French page stands what stands under the English one's."""
+    english, french = ([line for line in page.read_text().splitlines() if line.startswith("## ")] for page in PAGES)
+    assert len(french) == len(english)
+
+
 def in_english(page: Path) -> list[list[str]]:
     """Return the rows of a page's table of figures, with English signs in the figures of both languages."""
     rows = table(page, MEASURED[page.name])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from dousell_cache.cli import parser
+from dousell_cache.tuning.goals import Goal
 from dousell_cache.tuning.trace import Trace
 from dousell_cache.tuning.tuned import document, tune
 
@@ -28,8 +29,11 @@ def test_every_option_is_on_the_page() -> None:
 
 def test_every_field_is_on_the_page() -> None:
     """The tables of fields are those of a document."""
-    told = document(tune(Trace.of([0, 1, 2], ["a:1", "a:1", "a:1"], [0, 1, 0]), ttls=[1]))
+    trace = Trace.of([0, 1, 2], ["a:1", "a:1", "a:1"], [0, 1, 0])
+    told = document(tune(trace, Goal(max_origin_rate=1), ttls=[1]))
     assert named(row[0] for row in table(TUNE, "The document, version 1")) >= told.keys()
     text = TUNE.read_text("utf-8")
-    fields = set(told["curve"][0]) | set(told["families"]["a"]["curve"][0]) | set(told["advice"][0])
+    fields = (
+        set(told["curve"][0]) | set(told["families"]["a"]["curve"][0]) | set(told["advice"][0]) | set(told["total"])
+    )
     assert {field for field in fields if f"`{field}`" not in text} == set()

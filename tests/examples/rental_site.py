@@ -17,15 +17,20 @@ OURS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @contextmanager
-def serving(cloud: Cloud, cache: Mapping[str, str]) -> Iterator[str]:
-    """Run the application for the length of a block, with the variables that lead to a cache; yield its address."""
+def serving(cloud: Cloud, own: Mapping[str, str]) -> Iterator[str]:
+    """Run the application for the length of a block, with variables of a test's own; yield its address.
+
+    Args:
+        cloud: where its database is.
+        own: what leads to its cache, and what is to be other than usual.
+    """
     (port,) = process.free_ports(1)
     settings = {
         "SUPABASE_URL": str(cloud.supabase_url),
         "SUPABASE_KEY": cloud.supabase_anon_key,
         "SUPABASE_SERVICE_ROLE_KEY": cloud.supabase_service_key,
         "SITE_TOKEN": TOKEN,
-        **cache,
+        **own,
     }
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(FOLDER), "--port", str(port), "app:app"]
     with tempfile.TemporaryDirectory() as folder:

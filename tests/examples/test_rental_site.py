@@ -83,6 +83,28 @@ async def test_what_is_refused_is_told(address: str) -> None:
     assert [answer.status_code for answer in seen] == [404, 404, 404, 422, 401, 401]
 
 
+@pytest.mark.parametrize("forged", [False, True], ids=["the anonymous key", "no key of this project's"])
+async def test_a_key_without_the_rights_is_told_from_a_wrong_request(loaded: Cloud, forged: bool) -> None:
+    """Where the database refuses the application's key, each route that needs it says so with 503; pages are shown."""
+    key = loaded.supabase_anon_key
+    lesser = {"REDIS_URL": loaded.valkey_url, "SUPABASE_SERVICE_ROLE_KEY": key[:-6] + "forged" if forged else key}
+    click = {"month": "2031-03-01", "amount_xof": 1, "channel": "wave", "key": "page"}
+    wish = {"visitor_id": "00000000-0000-4000-8000-000000000001", "visitor_label": "Visiteur"}
+    with serving(loaded, lesser) as address:
+        async with client(address) as http:
+            page = await http.get("/properties/7")
+            refused = [
+                await http.patch("/properties/7", json={"rent_xof": 1}),
+                await http.get("/properties/7/slots/2031-05-05"),
+                await http.get("/owners/5/dashboard"),
+                await http.post("/leases/3/payments", json=click),
+                await http.post("/properties/7/visits", json=wish | {"starts_at": "2031-05-05T10:00:00Z"}),
+            ]
+    said = "the database refused this key: SUPABASE_SERVICE_ROLE_KEY must be the service role's"
+    assert page.status_code == 200
+    assert {(answer.status_code, answer.json()["detail"]) for answer in refused} == {(503, said)}
+
+
 class Load:
     """Visitors who read without a pause, and an owner who changes a title and looks at the page.
 

@@ -1,5 +1,6 @@
 """The fault proxies, seen with bare sockets: each fault is what its name says, and the server ran what it should."""
 
+import gc
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -148,6 +149,21 @@ def test_refusal_and_healing(proxy: FaultProxy, client: socket.socket) -> None:
     assert proxy.url == url
     with redis.Redis.from_url(url) as other:
         assert other.ping()
+
+
+def test_who_comes_while_it_closes_is_let_go(valkey_url: str) -> None:
+    """A connection accepted as the proxy closed, or began to refuse, is closed as well, and no socket stays."""
+    for number in range(40):
+        with FaultProxy(valkey_url) as proxy:
+            comers = [socket.socket() for _ in range(3)]
+            for comer in comers:
+                comer.setblocking(False)
+                comer.connect_ex(("127.0.0.1", proxy._port))
+            if number % 2:
+                proxy.inject("refuse")
+        for comer in comers:
+            comer.close()
+    gc.collect()  # what was left behind would warn now, and a warning is an error
 
 
 def test_messages_that_nobody_asked_for_pass(proxy: FaultProxy, behind: Any, key: str) -> None:

@@ -1,0 +1,50 @@
+"""All families together: what is advised for each adds up, and is held against the goal's bounds."""
+
+import numpy as np
+import pytest
+
+from dousell_cache.tuning.goals import Goal, Prices
+from dousell_cache.tuning.total import Total
+from dousell_cache.tuning.trace import Trace
+from dousell_cache.tuning.tuned import document, tune
+
+FAMILIES = Trace.of(np.repeat(np.arange(0, 4_000.0), 3), ["home:1", "city:1", "page:1"] * 4_000)
+
+
+def whole(goal: Goal, trace: Trace = FAMILIES) -> Total:
+    """Return the total of a trace, which is in the document just so."""
+    tuned = tune(trace, goal, ttls=[10, 20])
+    assert tuned.total
+    assert document(tuned)["total"]["met"] is tuned.total.met
+    return tuned.total
+
+
+def test_families_add_up() -> None:
+    """Three families of a load in ten seconds are three in ten, each within the bound and together beyond it."""
+    told = whole(Goal(0.9, max_origin_rate=0.2))
+    assert told.origin_rate == pytest.approx(3 / 11, rel=0.01)
+    assert told.met is False
+    assert told.reason == "The TTLs advised for 3 families come to 0.273 loads a second, more than the 0.2 allowed."
+
+
+def test_what_is_within_all_bounds_is_told() -> None:
+    """A bound that holds all of them is met, on loads and on cost."""
+    told = whole(Goal(0.9, max_origin_rate=0.5, budget=24_000, prices=Prices(load=1)))
+    assert told.met is True
+    assert "0.273 loads a second, within the 0.5 allowed and a cost of 23,593 a day, within the 24,000" in told.reason
+
+
+def test_a_family_without_advice_leaves_it_open() -> None:
+    """While a family has no TTL advised, the rest being within the bounds says nothing of all; beyond them it does."""
+    few = Trace.of([*FAMILIES.times, 4_000], [*FAMILIES.keys, "rare:1"])
+    told = whole(Goal(0.9, max_origin_rate=0.5), few)
+    assert (told.met, told.left_out) == (None, 1)
+    assert told.reason.endswith("; 1 without an advised TTL is not in it.")
+    assert whole(Goal(0.9, max_origin_rate=0.2), few).met is False
+
+
+def test_without_bounds_there_is_no_total() -> None:
+    """Hits and staleness are shares, which need no sum."""
+    tuned = tune(FAMILIES, Goal(0.9, max_outdated=0.1), ttls=[10])
+    assert tuned.total is None
+    assert document(tuned)["total"] is None
