@@ -89,6 +89,7 @@ def test_a_single_run_is_drawn_in_the_middle() -> None:
     _panel(axes, overview(row(1, "local", "p50_ms", 0.01, "pass")).runs, KPIS["p50_ms"], ENGLISH)
     assert axes.get_xlim() == (0.5, 1.5)
     assert not axes.lines[0].get_clip_on()
+    assert [place for place in axes.get_xticks() if 0.5 <= place <= 1.5] == [1.0]
     assert axes.get_ylim()[1] > KPIS["p50_ms"].target
 
 

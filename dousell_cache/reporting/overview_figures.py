@@ -50,9 +50,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, kpi: Kpi, wording: Wording) -> None:
         axes.vlines(place, low, high, color=colour, alpha=0.4, lw=3)
     axes.axhline(kpi.target * scale, color="#1D1B16", ls="--", lw=1)
     count = int(rows.groupby("environment").size().max()) if len(rows) else 1
+    highest = max(kpi.target, *rows["value"], *rows["high"].dropna(), 0.0) * scale
     title = wording.text("overview.panel", label=wording.kpi(kpi), unit=kpi.unit)
-    axes.set(title=title, ylim=(0, None), xlim=(0.5, count + 0.5))
-    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    axes.set(title=title, ylim=(0, 1.1 * highest), xlim=(0.5, count + 0.5))
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel(wording.text("overview.run") if kpi.name == _FIGURES[-1] else "")
 
 
