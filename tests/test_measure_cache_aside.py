@@ -180,7 +180,7 @@ def test_a_late_generator_is_said(run: CacheAside) -> None:
     for lag, said in ((809.0, True), (0.1, False)):
         late = dataclasses.replace(run, reads=dataclasses.replace(run.reads, lag_ms=np.full(200, lag)))
         assert ("This machine was too busy: requests started up to 809 ms late (P99)" in late.reading) == said
-        assert ({verdict.word for verdict in late.verdicts} == {"inconclusive"}) == said
+        assert [verdict.word for verdict in late.verdicts if verdict.doubt] == ["inconclusive"] * 3 * said
 
 
 def test_a_result_round_trips_and_keeps_secrets(both: dict[str, Measured], cloud: Cloud) -> None:
