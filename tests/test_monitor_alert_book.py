@@ -110,6 +110,15 @@ def test_a_clock_that_was_ahead_silences_nothing(book: Path) -> None:
     assert str(read(book)).count(at(ahead)) == 0
 
 
+def test_a_clock_that_was_ahead_leaves_a_quiet_time_as_long(book: Path) -> None:
+    """Evictions are over after ten quiet minutes by the clock that is right, not at the first look of it."""
+    ahead = 60 * 24
+    for minute, evicted in ((ahead, 5), (0, 0), (9, 0), (10, 0), (11, 0)):
+        told = take(look(minute, evicted=evicted), InFile(book), RULES)
+        assert told.firing == (minute not in (10, 11)), minute
+    assert told.notices == []
+
+
 def test_a_clock_that_was_ahead_keeps_nobody_from_the_webhook(book: Path) -> None:
     """When the receiver asked to be left alone for two minutes of another day, those are over."""
     sent = Sent(Delivery(delivered=False, reason="hooks.example answered 429", after=120))
