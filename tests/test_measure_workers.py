@@ -22,6 +22,7 @@ from dousell_cache.measure.progress import Progress
 from dousell_cache.measure.workers import Clocks, merged
 
 from .loads import closed, deadly, late, marked, telling
+from .loop_complaints import complaints
 
 SCHEDULE = Schedule.poisson(400, seed=1, requests=201)
 QUANTILES = [50, 95, 99, 99.9]
@@ -222,6 +223,26 @@ async def test_a_flag_stays_up_while_somebody_has_not_seen_it(
     assert await call
     await one.stop()
     assert names(tmp_path) == []
+
+
+async def test_a_part_that_fails_when_nobody_waits_is_not_logged(threads: Executor) -> None:
+    """A run that was cancelled has said all that there is: how its parts end then is nobody's concern."""
+    held, one = threading.Event(), Crew([threads])
+
+    def fails() -> None:
+        held.wait()
+        raise ConnectionError
+
+    with complaints() as heard:
+        call = asyncio.create_task(one.done(threads, fails))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        held.set()
+        await one.stop()
+    assert isinstance(one.calls[0].exception(), ConnectionError)
+    assert heard == []
 
 
 async def test_the_last_part_takes_the_flag_down(

@@ -65,7 +65,9 @@ class Crew:
         """
         try:
             self.calls.append(call := executor.submit(function, *arguments))
-            return await asyncio.shield(_awaitable(call))  # how it ends is to be known also when this is cancelled
+            one = _awaitable(call)
+            await asyncio.wait([one])  # how it ends is to be known also when this is cancelled
+            return one.result()
         except asyncio.CancelledError:
             if cancelled_from_outside():
                 raise
