@@ -11,12 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
+import msgspec
 import pytest
 import redis
 
 from dousell_cache.cli import main
+from dousell_cache.cli.alerting import aloud
+from dousell_cache.monitor.alert_book import Watch
+from dousell_cache.monitor.alert_file import InFile, InMemory
+from dousell_cache.monitor.alert_rules import rules
+from dousell_cache.monitor.figures import ServerFigures
 
+from .samples import look
 from .webhooks import Receiver, receiving
 
 if TYPE_CHECKING:
@@ -117,6 +125,31 @@ def test_a_monitor_that_serves_says_it_unasked(state: Path, receiver: Receiver) 
         assert "notices not delivered yet, to be tried again next time: 1" in said_next(serving)
         assert stopped(serving) == 130
     assert heard(receiver)[:1] == [("unseen", "fired")]
+
+
+def test_no_scrape_waits_for_the_alerts(state: Path) -> None:
+    """While a look waits to say what fires, here for the book, Prometheus has its answer; then it is said."""
+    with going_on("--serve", "0", "--alerts-state", str(state), stdout=subprocess.PIPE) as serving:
+        with InFile(state).opened():
+            assert serving.stdout
+            address = serving.stdout.readline().decode().split()[0]
+            pages = [urlopen(address, timeout=20).read() for _ in range(2)]  # noqa: S310 - our own, on loopback
+            assert not state.exists()
+        assert said_next(serving).startswith("FIRING local unseen since ")
+        assert stopped(serving) == 130
+    assert all(b'dousell_cache_server_up{environment="local"} 0.0' in page for page in pages)
+
+
+def test_scrapes_hide_no_evictions(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who serves is scraped between its own looks: what moved since the last of those is judged, not since a scrape."""
+    judged = aloud(Watch(InMemory(), rules()))
+    for minute, evicted in ((0, 100), (2, 130)):
+        sample = look(minute, evicted=0)  # none since the scrape
+        assert sample.server
+        node = msgspec.structs.replace(sample.server.nodes[0], counters={"evicted_keys": evicted})
+        judged(msgspec.structs.replace(sample, server=ServerFigures(nodes=(node,))))
+    assert "FIRING dedicated evictions" in (told := capsys.readouterr().err)
+    assert "30 in 120 s" in told
 
 
 def test_a_live_view_says_it_on_its_page(state: Path, receiver: Receiver) -> None:

@@ -1,17 +1,22 @@
 """Payments and visits as shipped, in trouble: each happens once, and where a guard is missing that is found."""
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
+from typing import cast
 
 import psycopg
 import pytest
 import pytest_asyncio
 
-from dousell_cache.dousell.paydunya import PayDunya
+from dousell_cache.dousell.ledger import Ledger
+from dousell_cache.dousell.paydunya import Charge, Faults, PayDunya
 from dousell_cache.dousell.site import open_site
 from dousell_cache.local import Cloud
 from dousell_cache.measure.lab_locks import open_bench
-from dousell_cache.measure.shipped import Lab, book_visits, open_lab, pay_rents
+from dousell_cache.measure.shipped import Lab, Paused, book_visits, open_lab, pay_rents
+
+from .loop_complaints import complaints
 
 RENTS, SEED = 12, 2
 
@@ -68,3 +73,18 @@ async def test_a_lab_leaves_nothing_behind(cloud: Cloud, lab: Lab) -> None:
             assert connection.execute("select count(*) > 0 from leases").fetchone() == (True,)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(url)
+
+
+async def test_a_late_charge_that_fails_is_not_logged() -> None:
+    """A charge that goes out after its caller gave up ends as it does, and nobody is told."""
+    late: list[asyncio.Task[Charge]] = []
+    with complaints() as heard, PayDunya(faults=Faults(latency=0.01, request_lost=1)) as provider:
+        call = asyncio.create_task(Paused(cast(Ledger, None), provider, "", late).charge("rent", 1, "wave"))
+        while not late:
+            await asyncio.sleep(0)
+        call.cancel()
+        (ended,) = await asyncio.gather(*late, return_exceptions=True)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert isinstance(ended, Exception)
+    assert heard == []

@@ -22,6 +22,7 @@ from dousell_cache.measure.progress import Progress
 from dousell_cache.measure.workers import Clocks, merged
 
 from .loads import closed, deadly, late, marked, telling
+from .loop_complaints import complaints
 
 SCHEDULE = Schedule.poisson(400, seed=1, requests=201)
 QUANTILES = [50, 95, 99, 99.9]
@@ -143,8 +144,9 @@ async def test_a_worker_that_dies_ends_the_run() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of Dask's own, when a worker of its is killed
-async def test_a_cluster_s_worker_that_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cluster_s_worker_that_dies_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a cluster loses a worker, the run fails in one sentence, instead of waiting for that one's part."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # its flag stays up
     monkeypatch.setattr(crew, "_LOOK_SECONDS", 0.1)
     monkeypatch.setattr(crew, "_STOP_SECONDS", 0.1)  # the one that is gone would be waited for
     with local_cluster() as address, pytest.raises(MeasurementFailed, match="nothing of this run counts"):
@@ -220,6 +222,45 @@ async def test_a_flag_stays_up_while_somebody_has_not_seen_it(
     held.set()
     assert await call
     await one.stop()
+    assert names(tmp_path) == []
+
+
+async def test_a_part_that_fails_when_nobody_waits_is_not_logged(threads: Executor) -> None:
+    """A run that was cancelled has said all that there is: how its parts end then is nobody's concern."""
+    held, one = threading.Event(), Crew([threads])
+
+    def fails() -> None:
+        held.wait()
+        raise ConnectionError
+
+    with complaints() as heard:
+        call = asyncio.create_task(one.done(threads, fails))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        held.set()
+        await one.stop()
+    assert isinstance(one.calls[0].exception(), ConnectionError)
+    assert heard == []
+
+
+async def test_the_last_part_takes_the_flag_down(
+    threads: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that no longer waits leaves no flag behind: it goes with the last of the parts that outlive it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(crew, "_STOP_SECONDS", 0.01)
+    held, one = [threading.Event(), threading.Event()], Crew([threads])
+    calls = [asyncio.create_task(one.done(threads, each.wait)) for each in held]
+    await asyncio.sleep(0)
+    await one.stop()
+    held[0].set()
+    await calls[0]
+    assert names(tmp_path) == [one.flag.name]
+    held[1].set()
+    await calls[1]
+    threads.shutdown()
     assert names(tmp_path) == []
 
 

@@ -138,6 +138,21 @@ def test_what_only_grows_never_shrinks() -> None:
     assert seen == [5, 7, 9, 9, 11]
 
 
+def test_a_clock_that_jumps_counts_no_hour_twice() -> None:
+    """Hours that leave the window with a clock and come back with it are the same hours, wherever they went."""
+    totals, field = Totals[Field](lambda field: field), Field("local", "hit", "", "a")
+    looks: list[dict[str, dict[str, int]]] = [
+        {"07": {"local:hit:00:a": 40}, "08": {"local:hit:00:a": 2}},
+        {"10": {}, "11": {}},  # ahead
+        {"07": {"local:hit:00:a": 40}, "08": {"local:hit:00:a": 5}},  # right again
+        {"06": {}, "07": {"local:hit:00:a": 40}},  # set back across an hour
+        {"07": {"local:hit:00:a": 40}, "08": {"local:hit:00:a": 6}},
+        {"10": {}, "11": {}},
+        {"07": {}, "08": {"local:hit:00:a": 1}},  # and the server lost what it had meanwhile
+    ]
+    assert [totals.see(hours)[field] for hours in looks] == [42, 42, 45, 45, 46, 46, 47]
+
+
 def test_old_hours_are_read_once(free_valkey: "FreeValkey") -> None:
     """A day's window costs a day's commands at first, and after that those of the hours that still move."""
     with looking(from_url(free_valkey.url), hours=24) as monitor:

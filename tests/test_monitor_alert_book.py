@@ -1,5 +1,6 @@
 """The file that a cron job's alerts live in: nothing is said twice for nothing, and nothing is lost on the way."""
 
+import errno
 import fcntl
 import json
 import os
@@ -109,6 +110,15 @@ def test_a_clock_that_was_ahead_silences_nothing(book: Path) -> None:
     assert str(read(book)).count(at(ahead)) == 0
 
 
+def test_a_clock_that_was_ahead_leaves_a_quiet_time_as_long(book: Path) -> None:
+    """Evictions are over after ten quiet minutes by the clock that is right, not at the first look of it."""
+    ahead = 60 * 24
+    for minute, evicted in ((ahead, 5), (0, 0), (9, 0), (10, 0), (11, 0)):
+        told = take(look(minute, evicted=evicted), InFile(book), RULES)
+        assert told.firing == (minute not in (10, 11)), minute
+    assert told.notices == []
+
+
 def test_a_clock_that_was_ahead_keeps_nobody_from_the_webhook(book: Path) -> None:
     """When the receiver asked to be left alone for two minutes of another day, those are over."""
     sent = Sent(Delivery(delivered=False, reason="hooks.example answered 429", after=120))
@@ -162,6 +172,47 @@ def test_what_is_owed_is_bounded(book: Path) -> None:
     assert read(book).dropped == 219 - MOST_OWED
     take(look(5000), InFile(book), RULES, send=sent)
     assert [notice.kind for notice in read(book).owed] == ["resolved"]
+
+
+def test_a_notice_that_waited_too_long_is_told(book: Path) -> None:
+    """What is dropped for its age is told beside what the webhook says now, and only when it is dropped."""
+    take(look(0, hit_rate=LOW, memory=0.95), InFile(book), RULES, send=Sent(LATER))
+    late = [take(look(60 * 25 + minute), InFile(book), RULES, send=Sent(LATER)) for minute in range(2)]
+    waiting = "notices not delivered yet, to be tried again next time: 2 (hooks.example answered 503)"
+    lost = "2 notices were not delivered, and will not be: more than a day old"
+    assert [one.complaint for one in late] == [f"{lost}; {waiting}", waiting]
+
+
+def test_a_notice_that_no_longer_has_room_is_told(book: Path) -> None:
+    """So is what is dropped because too many wait: as many sentences as there are reasons."""
+    told = [
+        take(look(minute / 60, hit_rate=LOW if minute % 2 else WELL), InFile(book), RULES, send=Sent(LATER)).complaint
+        for minute in range(MOST_OWED + 2)
+    ]
+    lost = f"a notice was not delivered, and will not be: more than {MOST_OWED} wait"
+    assert [lost in complaint for complaint in told[-2:]] == [False, True]
+
+
+def test_a_refused_notice_is_told_beside_one_that_waits(book: Path) -> None:
+    """That the webhook will take the next one later does not hide that it refused others for good."""
+    sent = Sent(NEVER, NEVER, LATER)
+    told = take(look(0, hit_rate=LOW, memory=0.95, opened=1), InFile(book), RULES, send=sent)
+    assert told.complaint == (
+        "2 notices were not delivered, and will not be: hooks.example answered 404; "
+        "notices not delivered yet, to be tried again next time: 1 (hooks.example answered 503)"
+    )
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(book: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Where no lock is to be had, as on some network file systems, a sentence says so, and nothing is waited for."""
+
+    def none(_handle: int, _kind: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(BookNotKept, match=rf"alerts.json cannot be locked: {os.strerror(code)}"):
+        take(look(0), InFile(book), RULES)
 
 
 def test_delivery_ends_after_a_minute(book: Path) -> None:

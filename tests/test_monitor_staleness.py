@@ -11,6 +11,7 @@ import pytest
 
 from dousell_cache import Cache, connect, connect_async
 from dousell_cache.errors import ConfigurationError
+from dousell_cache.monitor import staleness
 from dousell_cache.monitor.application import read_staleness
 from dousell_cache.monitor.staleness import AsyncStalenessProbe, Compared, StalenessProbe, compare
 from dousell_cache.runner import run_blocking
@@ -200,6 +201,31 @@ def test_what_is_cut_short_is_not_judged(valkey_url: str, namespace: str) -> Non
             cache.get("detail:7")
             assert loaded.wait(20)
     assert (origin.loads, sum(probe.compared.values())) == (1, 0)
+
+
+def test_an_origin_that_hangs_keeps_nobody_in_the_block(
+    valkey_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that stops does not wait for an origin that never answers: the comparison is left to itself."""
+    monkeypatch.setattr(staleness, "LEAVE_SECONDS", 0.01)
+    begun, may_end, order = threading.Event(), threading.Event(), list[str]()
+
+    def load(_: str) -> str:
+        begun.set()
+        may_end.wait(5)
+        order.append("loaded")
+        return "new"
+
+    with connect(valkey_url, namespace=namespace, ttl=60, patience=5) as cache:
+        cache.set("detail:7", "old")
+        with StalenessProbe(cache, {"detail": load}, **ALWAYS) as probe:
+            cache.get("detail:7")
+            assert begun.wait(20)
+        order.append("left")
+    may_end.set()
+    probe._thread.join()
+    assert order == ["left", "loaded"]
+    assert probe.compared == {"same": 0, "stale": 0, "unknown": 0}
 
 
 def test_so_many_a_second_and_no_more(valkey_url: str, namespace: str) -> None:

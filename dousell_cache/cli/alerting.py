@@ -105,10 +105,11 @@ def said(watch: "Watch") -> list[str]:
 
 
 def aloud(watch: "Watch") -> "Alerts":
-    """Return the alerts of a monitor that shows nothing: what each look has to say is on stderr at once."""
+    """Return the alerts of a monitor that serves: what each look of its own has to say is on stderr at once."""
+    import msgspec
 
     def judged(sample: "Sample") -> "Sequence[Alert]":
-        found = watch.patiently(sample)
+        found = watch.patiently(msgspec.structs.replace(sample, delta=None))  # else: since the last scrape
         _aside(*watch.unsaid())
         return found
 

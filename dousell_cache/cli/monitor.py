@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with _monitors(options, watch) as monitors:
             if options.serve:
-                return _serve(monitors, options.serve, options.every)
+                return _serve(monitors, watch, options.serve, options.every)
             if options.once:
                 return _once(monitors, watch, options.state, as_json=options.json)
             return _live(monitors, watch, options.every, as_json=options.json)
@@ -97,10 +97,10 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _monitors(options: argparse.Namespace, watch: "Watch") -> "Iterator[list[Monitor]]":
-    from ..monitor.monitor import SAMPLE_KEYS, Monitor
+    from ..monitor.monitor import SAMPLE_KEYS, Monitor, no_alerts
 
     names = [name.strip() for name in options.env.split(",")] if options.env else [None]
-    alerts = watch if options.once else alerting.aloud(watch) if options.serve else watch.patiently
+    alerts = watch if options.once else no_alerts if options.serve else watch.patiently
     with ExitStack() as stack:
         monitors = []
         for name in dict.fromkeys(names):
@@ -178,7 +178,7 @@ def _show(samples: "Sequence[Sample]", *, as_json: bool) -> None:
         console.print(view(sample))
 
 
-def _serve(monitors: "list[Monitor]", where: str, every: float) -> int:
+def _serve(monitors: "list[Monitor]", watch: "Watch", where: str, every: float) -> int:
     try:
         from ..monitor.exporter import MonitorCollector, registry_of
     except ModuleNotFoundError as error:
@@ -186,7 +186,7 @@ def _serve(monitors: "list[Monitor]", where: str, every: float) -> int:
     from prometheus_client import start_http_server
 
     host, port = _address(where)
-    collector = MonitorCollector(monitors)
+    collector, judged = MonitorCollector(monitors), alerting.aloud(watch)
     try:
         server, thread = start_http_server(port, host, registry_of(collector))
     except OSError as error:
@@ -195,7 +195,8 @@ def _serve(monitors: "list[Monitor]", where: str, every: float) -> int:
     print(f"http://{host}:{server.server_port}/metrics until Ctrl-C", flush=True)
     try:
         while thread.is_alive():  # it looks by itself, too: somebody may want to be told where nobody scrapes
-            collector.look()
+            for sample in collector.look():
+                judged(sample)  # beside the scrapes: a webhook may take a minute
             thread.join(every)
     finally:
         server.shutdown()

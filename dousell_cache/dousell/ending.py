@@ -22,10 +22,11 @@ async def to_its_end(change: Coroutine[Any, Any, T]) -> T:
     _UNDER_WAY.add(going)
     going.add_done_callback(_ended)
     try:
-        return await asyncio.shield(going)
+        await asyncio.wait([going])  # shield() would log, from Python 3.14 on, what it raises after the caller's end
     except asyncio.CancelledError:
         await asyncio.wait([going])
         raise
+    return going.result()
 
 
 def _ended(change: "asyncio.Task[Any]") -> None:

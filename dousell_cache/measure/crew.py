@@ -2,7 +2,7 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -65,7 +65,9 @@ class Crew:
         """
         try:
             self.calls.append(call := executor.submit(function, *arguments))
-            return await asyncio.shield(_awaitable(call))  # how it ends is to be known also when this is cancelled
+            one = _awaitable(call)
+            await asyncio.wait([one])  # how it ends is to be known also when this is cancelled
+            return one.result()
         except asyncio.CancelledError:
             if cancelled_from_outside():
                 raise
@@ -76,7 +78,10 @@ class Crew:
         raise MeasurementFailed(message)
 
     async def stop(self) -> None:
-        """Stop its calls and wait for their end; while somebody may not have seen the flag, it stays up."""
+        """Stop its calls and wait for their end; while somebody may not have seen the flag, it stays up.
+
+        The last call that outlives the wait takes it down, but for a cluster's, whose machines are out of reach then.
+        """
         if not self.calls:
             return
         await self._everywhere(self.flag.up)
@@ -87,11 +92,26 @@ class Crew:
             one.cancel()
         if not left:
             await self._everywhere(self.flag.down)
+        elif not self.client:
+            _after_all(self.calls, self.flag.down)
 
     async def _everywhere(self, act: Callable[[], object]) -> None:
         act()
         if self.client:
             await asyncio.to_thread(_on_workers, self.client, self.addresses, act)
+
+
+def _after_all(calls: Iterable[Future[Any]], act: Callable[[], object]) -> None:
+    """Call a function once all of these have ended, in whichever thread the last one ends."""
+    going = set(calls)
+
+    def ended(call: Future[Any]) -> None:
+        going.discard(call)
+        if not going:
+            act()
+
+    for call in list(going):
+        call.add_done_callback(ended)
 
 
 def _awaitable(call: Future[T]) -> asyncio.Future[T]:

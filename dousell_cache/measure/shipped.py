@@ -153,8 +153,9 @@ class Paused:
             await self._pause("charge")
             return await self.provider.charge(reference, amount_xof, channel)
 
-        self.late.append(asyncio.create_task(charged()))
-        return await asyncio.shield(self.late[-1])
+        self.late.append(charge := asyncio.create_task(charged()))
+        await asyncio.wait([charge])
+        return charge.result()
 
     async def find(self, reference: str) -> Charge | None:
         """Ask what became of a charge."""

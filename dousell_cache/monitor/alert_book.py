@@ -5,6 +5,7 @@ its id lets a receiver drop what it has.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +24,7 @@ MOST_OWED = 200
 """How many notices wait for a receiver at most; the oldest are dropped first, and the loss is told."""
 
 OLDEST_OWED = timedelta(days=1)
-"""How long a notice waits for its receiver: after a day it is no news."""
+"""How long a notice waits for its receiver: after a day it is no news, is dropped, and the loss is told."""
 
 MOST_LATE = timedelta(minutes=5)
 """By how much a look may be older than the last one and be merely late: it waited for its server, and for the book."""
@@ -42,7 +43,8 @@ class Told:
     Args:
         alerts: what fires, and what did.
         notices: what is to be said of it.
-        complaint: why the webhook did not take something, or that a clock was ahead; "" if all is well.
+        complaint: why the webhook did not take something, how many notices are lost, and that a clock was ahead; "" if
+            all is well.
     """
 
     alerts: list[Alert]
@@ -84,14 +86,14 @@ def take(
         book, ahead = _set_right(known, name, sample.at)
         before = book.places.get(name, Watched())
         sample = _since_last(sample, before)
-        states, notices = before.rules, list[Notice]()
+        states, notices, lost = before.rules, list[Notice](), list[str]()
         if not before.seen or moment(sample.at) > moment(before.seen):
             states, notices = step(before.rules, sample, rules, reminder=reminder)
             places = {**book.places, name: _watched(sample, before, states)}
-            book = _owing(msgspec.structs.replace(book, places=places), notices if send else [], sample.at)
+            book, lost = _owing(msgspec.structs.replace(book, places=places), notices if send else [], sample.at)
             keep(book)
-        complaint = _deliver(book, send, sample.at, keep, seconds) if send and book.owed else ""
-        return Told(alerts(states, sample, rules), notices, "; ".join(filter(None, (ahead, complaint))))
+        waiting = _deliver(book, send, sample.at, keep, seconds) if send and book.owed else []
+        return Told(alerts(states, sample, rules), notices, "; ".join(filter(None, (ahead, *lost, *waiting))))
 
 
 def _set_right(book: Book, name: str, at: str) -> tuple[Book, str]:
@@ -124,33 +126,44 @@ def _counted(node: NodeFigures) -> NodeFigures:
     return NodeFigures(node=node.node, run_id=node.run_id, uptime_seconds=node.uptime_seconds, counters=node.counters)
 
 
-def _owing(book: Book, notices: Sequence[Notice], at: str) -> Book:
-    """Add what is new to what is owed; what is a day old, or too much, is dropped and counted."""
-    oldest = moment(at) - OLDEST_OWED
-    owed = [notice for notice in (*book.owed, *notices) if moment(notice.at) >= oldest][-MOST_OWED:]
-    dropped = len(book.owed) + len(notices) - len(owed)
-    return msgspec.structs.replace(book, owed=tuple(owed), dropped=book.dropped + dropped)
+def _owing(book: Book, notices: Sequence[Notice], at: str) -> tuple[Book, list[str]]:
+    """Add what is new to what is owed; what is a day old, or too much, is dropped, counted and told."""
+    every, oldest = (*book.owed, *notices), moment(at) - OLDEST_OWED
+    young = [notice for notice in every if moment(notice.at) >= oldest]
+    owed = tuple(young[-MOST_OWED:])
+    late, over = len(every) - len(young), len(young) - len(owed)
+    said = [_lost(late, "more than a day old"), _lost(over, f"more than {MOST_OWED} wait")]
+    return msgspec.structs.replace(book, owed=owed, dropped=book.dropped + late + over), said
 
 
-def _deliver(book: Book, send: Send, at: str, keep: Callable[[Book], None], seconds: Callable[[], float]) -> str:
+def _deliver(book: Book, send: Send, at: str, keep: Callable[[Book], None], seconds: Callable[[], float]) -> list[str]:
     """Send what is owed in its order, until one is not taken or the time is over; cross each out as soon as it is."""
     if book.not_before and timedelta() < moment(book.not_before) - moment(at) <= OLDEST_OWED:  # more is a clock's fault
-        return f"notices that wait for the webhook until {book.not_before}: {len(book.owed)}"
-    complaint, until = "", seconds() + DELIVERY_SECONDS
+        return [f"notices that wait for the webhook until {book.not_before}: {len(book.owed)}"]
+    refused, waiting, until = Counter[str](), "", seconds() + DELIVERY_SECONDS
     for notice in book.owed:
         left = until - seconds()
         if left <= 0:
-            return _later(book, f"{DELIVERY_SECONDS:.0f} s are over")
+            waiting = _later(book, f"{DELIVERY_SECONDS:.0f} s are over")
+            break
         done = send(notice, left)
         if not done.delivered and not done.given_up:
             later = moment(at) + timedelta(seconds=done.after)
             keep(msgspec.structs.replace(book, not_before=later.isoformat()))
-            return _later(book, done.reason)
+            waiting = _later(book, done.reason)
+            break
+        refused[done.reason] += done.given_up
         dropped = book.dropped + done.given_up
         book = msgspec.structs.replace(book, owed=book.owed[1:], not_before="", dropped=dropped)
         keep(book)
-        complaint = f"a notice was not delivered, and will not be: {done.reason}" if done.given_up else complaint
-    return complaint
+    return [*(_lost(number, reason) for reason, number in refused.items()), waiting]
+
+
+def _lost(number: int, reason: str) -> str:
+    if not number:
+        return ""
+    what = "a notice was" if number == 1 else f"{number} notices were"
+    return f"{what} not delivered, and will not be: {reason}"
 
 
 def _later(book: Book, reason: str) -> str:

@@ -63,7 +63,7 @@ class Keeping(Protocol):
 
 
 class BookNotKept(CacheError):
-    """The machine's: the file cannot be written, or another job has it; the message says which."""
+    """The machine's: the file cannot be written or locked, or another job has it; the message says which."""
 
 
 TURN_SECONDS = 90.0
@@ -104,7 +104,7 @@ class InFile:
 
         Raises:
             ConfigurationError: the file is none of ours.
-            BookNotKept: it cannot be written, or another job has it for too long.
+            BookNotKept: it cannot be written or locked, or another job has it for too long.
         """
         with _alone(self._path, self._patience):
             yield read(self._path), lambda book: replace(self._path, document(book))
@@ -161,7 +161,7 @@ def _alone(path: Path, patience: float) -> Iterator[None]:
         raise BookNotKept(message) from error
     try:
         until = time.monotonic() + patience
-        while not _got(handle):
+        while not _got(handle, path):
             if time.monotonic() >= until:
                 message = f"{path} has been in use by another job for {patience:.0f} s: is one hanging?"
                 raise BookNotKept(message)
@@ -171,9 +171,12 @@ def _alone(path: Path, patience: float) -> Iterator[None]:
         os.close(handle)
 
 
-def _got(handle: int) -> bool:
+def _got(handle: int, path: Path) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # ENOLCK, for one: a network file system without locks
+        message = f"{path} cannot be locked: {error.strerror}; keep it on a file system of this machine"
+        raise BookNotKept(message) from error
     return True

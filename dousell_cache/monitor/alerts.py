@@ -125,7 +125,11 @@ def set_right(states: States, at: str) -> dict[str, State]:
 
     return {
         name: msgspec.structs.replace(
-            state, since=not_later(state.since), resolved=not_later(state.resolved), beyond=None, said=None
+            state,
+            since=not_later(state.since),
+            resolved=not_later(state.resolved),
+            beyond=not_later(state.beyond),
+            said=None,
         )
         for name, state in states.items()
     }

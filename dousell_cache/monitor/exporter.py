@@ -54,10 +54,14 @@ class MonitorCollector(Collector):
             seen = self._seen
         yield from exposed(seen)
 
-    def look(self) -> None:
-        """Look at every environment, whether or not anybody scrapes: alerts do not wait for Prometheus."""
+    def look(self) -> list[Sample]:
+        """Look at every environment, whether or not anybody scrapes, and return the samples.
+
+        No scrape waits for what is done with them: alerts are judged and sent then.
+        """
         with self._lock:
             self._look()
+            return [sample for sample, _ in self._seen]
 
     def describe(self) -> list[Any]:
         """Say nothing: a look is for a scrape, not for being registered."""

@@ -51,6 +51,8 @@ def no_alerts(sample: Sample) -> Sequence[Alert]:  # noqa: ARG001 - the hook's
 class Totals(Generic[Key]):
     """Add up what was flushed since the monitor began: hours leave its window, and what they counted stays.
 
+    An hour that left and comes back, since a clock was set, is the same hour: it is known by its name for a week.
+
     Args:
         key: what a field counts for; None: for nothing here.
     """
@@ -58,11 +60,13 @@ class Totals(Generic[Key]):
     def __init__(self, key: Callable[[Field], Key | None]) -> None:
         self._key = key
         self._seen: dict[str, Mapping[str, int]] = {}
+        self._left: dict[str, Counter[Key]] = {}
         self.past = Counter[Key]()
         self.hours: dict[str, Counter[Key]] = {}
 
     def see(self, hours: Hours) -> Counter[Key]:
         """Return the sums so far; they only grow, also when a server lost what it had."""
+        self._take_back(hours)
         now = {
             name: self.hours[name] if self._seen.get(name) is fields else self._summed({name: fields})
             for name, fields in hours.items()
@@ -70,11 +74,18 @@ class Totals(Generic[Key]):
         for name, counts in self.hours.items():
             if not counts <= now.get(name, Counter()):
                 self.past += counts
+        self._left |= {name: counts for name, counts in self.hours.items() if name not in now}
+        self._left = dict(list(self._left.items())[-MOST_HOURS:])
         self._seen, self.hours = dict(hours), now
         sums = Counter(self.past)
         for counts in now.values():
             merge(sums, counts)
         return sums
+
+    def _take_back(self, hours: Hours) -> None:
+        for name in self._left.keys() & hours.keys():
+            self.hours[name] = self._left.pop(name)
+            self.past -= self.hours[name]
 
     def _summed(self, hours: Hours) -> Counter[Key]:
         sums = Counter[Key]()

@@ -36,6 +36,9 @@ Verdict = Literal["same", "stale", "unknown"]
 _WAITING = 100  # hits that may wait to be compared; more are let go
 _STOP = ""  # no key
 
+LEAVE_SECONDS = 5.0
+"""Seconds that leaving a block waits for a comparison under way: half of what Docker gives a process that stops."""
+
 logger = logging.getLogger("dousell_cache")
 
 
@@ -151,6 +154,8 @@ class StalenessProbe(_Probe):
     """Compare a fraction of a blocking cache's hits with the origin, in a thread of its own, for the length of a block.
 
     What it finds is flushed with the cache's other figures (``connect(figures=True)``), and is in :attr:`compared`.
+    Leaving the block waits for the comparison under way, :data:`LEAVE_SECONDS` at most: an origin that hangs is left to
+    the thread, which ends with the process.
 
     Args:
         cache: whose hits.
@@ -183,7 +188,7 @@ class StalenessProbe(_Probe):
         self._ended.set()
         with suppress(queue.Full):  # then there is another key that wakes it
             self._waiting.put_nowait(_STOP)
-        self._thread.join()
+        self._thread.join(LEAVE_SECONDS)
 
     def _take(self, event: Event) -> None:
         key = self._wants(event)
