@@ -70,7 +70,7 @@ chaos: setup ## make the long runs that prove the promises
 
 # Every notebook as it is, in JupyterLab in a real Chromium: minutes, since `make test` runs two of them.
 browser: setup ## run all notebooks in JupyterLab in a real browser
-	@DOUSELL_CACHE_BROWSER=all .venv/bin/python -m pytest -q tests/browser/test_lab.py --junitxml=.venv/browser.xml $(ARGS)
+	@DOUSELL_CACHE_BROWSER=all .venv/bin/python -m pytest -q tests/browser/test_lab.py -o junit_family=xunit1 --junitxml=.venv/browser.xml $(ARGS)
 	@grep -o 'ended_ms[^/]*' .venv/browser.xml
 
 # Runs of three environments at once, and one whose disk is full: a small file system of its own, in a user's name space.
