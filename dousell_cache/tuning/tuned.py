@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .advice import Advice, advise, by_reads
+from .advice import Advice, Adviser, by_reads
 from .analytic import from_rates
 from .bounds import ceiling, clairvoyant, current_ceiling
 from .curves import Curve, Figures, Invalidations, curve
@@ -17,7 +17,7 @@ from .goals import Goal
 from .points import hit_interval
 from .search import rungs
 from .spread import MOST_BLOCKS
-from .total import Total, total
+from .total import Total, shared
 from .trace import Trace
 
 VERSION = 1
@@ -36,7 +36,7 @@ class Tuned:
         families: the same for each key family, the most read first.
         by_ttl_alone: as ``families``, if no invalidation were sent.
         best: for each family, the hit rates that nobody beats; see :func:`.bounds.clairvoyant`.
-        advice: for each family.
+        advice: for each family; longer TTLs than it would need alone where all together would exceed a bound.
         total: what that comes to, all families together; None if the goal bounds neither loads nor cost.
     """
 
@@ -82,7 +82,8 @@ def tune(
     observe("all families")
     whole = curve(trace, shown, invalidations=invalidations, blocks=MOST_BLOCKS, **options)
     curves, alone, best = {}, {}, {}
-    advised = advise(trace, goal, ttls=ttls, present=present, invalidations=invalidations, **options)
+    adviser = Adviser(trace, ttls=ttls, present=present, invalidations=invalidations, **options)
+    advised = adviser.advise(goal)
     advice: list[Advice] = []
     for family in by_reads(trace):
         (name,) = family.family_names
@@ -91,7 +92,8 @@ def tune(
         alone[name] = curve(family, shown, invalidations="ignored", **options)
         best[name] = clairvoyant(family, shown, fill=options.get("fill"), invalidations=invalidations)
         advice.append(next(advised))
-    return Tuned(trace, goal, invalidations, whole, curves, alone, best, advice, total(advice, goal))
+    together, told = shared(advice, goal, adviser.advise)
+    return Tuned(trace, goal, invalidations, whole, curves, alone, best, together, told)
 
 
 def document(tuned: Tuned, notes: Sequence[str] = ()) -> dict[str, Any]:
