@@ -5,9 +5,12 @@ import pytest
 
 from dousell_cache.cli.tune import verdict
 from dousell_cache.tuning.goals import Goal, Prices
+from dousell_cache.tuning.sampling import sampled
 from dousell_cache.tuning.total import Total
 from dousell_cache.tuning.trace import Trace
 from dousell_cache.tuning.tuned import document, tune
+
+from .tuning_traces import poisson_trace
 
 FAMILIES = Trace.of(np.repeat(np.arange(0, 4_000.0), 3), ["home:1", "city:1", "page:1"] * 4_000)
 
@@ -81,3 +84,16 @@ def test_what_no_ttl_keeps_is_missed() -> None:
     assert tuned.total
     assert (tuned.total.met, verdict(tuned)) == (False, 1)
     assert tuned.total.reason.endswith("more than the 0.2 allowed; nor did longer TTLs keep that.")
+
+
+def test_a_sample_stands_for_all_keys() -> None:
+    """Of a sample, loads a second and cost are those of the whole site, and are held against the bounds as such."""
+    trace = poisson_trace([0.1] * 400, 1_000)
+    goal = Goal(0.5, max_origin_rate=20, budget=1e9, prices=Prices(load=1, command=1))
+    all_keys, some = (tune(one, goal, ttls=[30]) for one in (trace, sampled(trace, 0.25)))
+    assert all_keys.total
+    assert some.total
+    assert some.total.origin_rate == pytest.approx(all_keys.total.origin_rate, rel=0.1)
+    assert some.total.cost_per_day == pytest.approx(all_keys.total.cost_per_day, rel=0.1)
+    assert some.curve.origin_rate == pytest.approx(all_keys.curve.origin_rate, rel=0.1)
+    assert tune(sampled(trace, 0.25), Goal(0.5, max_origin_rate=8), ttls=[30]).advice[0].status == "unreachable"

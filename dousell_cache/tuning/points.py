@@ -98,6 +98,10 @@ class Played:
             noise = STATIONARY + _reach(point) * math.sqrt(2)
         return (first.hit_rate, second.hit_rate) if abs(first.hit_rate - second.hit_rate) > noise else None
 
+    @property
+    def _rate_seconds(self) -> float:
+        return self.seconds * self.trace.share
+
     def _within_bounds(self, point: Point) -> bool:
         goal = self.goal
         return (
@@ -107,7 +111,7 @@ class Played:
         )
 
     def _play(self, invalidations: Invalidations, ttls: Sequence[float]) -> Curve:
-        options = {"blocks": MOST_BLOCKS, "rate_seconds": self.seconds, **self.options}
+        options = {"blocks": MOST_BLOCKS, "rate_seconds": self._rate_seconds, **self.options}
         return curve(self.trace, ttls, invalidations=invalidations, **options)
 
     def _point(self, played: Curve, by_ttl_alone: Curve, place: int) -> Point:
@@ -123,14 +127,14 @@ class Played:
                 outdated_share=None if math.isnan(outdated) else outdated,
                 worst_age=float(played.worst_age[place]),
                 origin_rate=float(played.origin_rate[place]),
-                commands_per_day=float(played.commands[place]) * DAY / self.seconds,
+                commands_per_day=float(played.commands[place]) * DAY / self._rate_seconds,
             )
         )
 
     def _priced(self, point: Point) -> Point:
         """Return a point with what a day of it costs."""
         prices = self.goal.prices
-        reads_per_day = self.trace.reads * DAY / self.seconds
+        reads_per_day = self.trace.reads * DAY / self._rate_seconds
         cost = (
             point.origin_rate * DAY * prices.load
             + point.commands_per_day * prices.command

@@ -44,6 +44,8 @@ class Trace:
         sizes: for each event, the bytes of its value. Default: not known.
         together: whether invalidations of one time are one command, as of a tag that many keys carry; so it is where
             times are exact enough to tell commands apart. Default: each is a command of its own.
+        share: how much of all keys is in it, if it is a sample of them: loads, commands and cost of all are so many
+            times more. Default: all.
 
     Raises:
         ValueError: columns differ in length, a time is missing, negative, huge or before the one above it, or a code
@@ -60,6 +62,7 @@ class Trace:
     outcomes: NDArray[np.uint8] | None = None
     sizes: NDArray[np.int64] | None = None
     together: bool = False
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -144,6 +147,11 @@ class Trace:
     def seconds(self) -> float:
         """Return the time from the first event to the last; 0 for fewer than two."""
         return float(self.times[-1] - self.times[0]) if len(self) else 0.0
+
+    @property
+    def rate_seconds(self) -> float:
+        """Return over how many seconds to spread loads, commands and cost, so that a sample stands for all keys."""
+        return self.seconds * self.share
 
     @cached_property
     def digest(self) -> str:

@@ -77,7 +77,7 @@ def tune(
         ValueError: the trace has no reads, or an argument makes no sense.
     """
     goal = goal or Goal()
-    options = {"rate_seconds": trace.seconds, **options}
+    options = {"rate_seconds": trace.rate_seconds, **options}
     shown = sorted(ttls) if ttls else rungs(trace.seconds)
     observe("all families")
     whole = curve(trace, shown, invalidations=invalidations, blocks=MOST_BLOCKS, **options)
