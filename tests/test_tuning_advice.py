@@ -231,6 +231,15 @@ def test_the_present_ttl_is_judged() -> None:
     assert one(EVERY_SECOND).present_met is None
 
 
+def test_a_present_ttl_that_is_too_long_to_judge_may_break_a_bound() -> None:
+    """Too long for an interval, it misses a bound on staleness all the same; but not one on loads."""
+    trace = poisson_trace([1.0] * 100, 100, changes=0.1)
+    options: dict[str, Any] = {"invalidations": "ignored", "present": {"page": 90}}
+    assert one(trace, Goal(0.3, max_outdated=0.05), **options).present_met is False
+    assert one(trace, Goal(0.3, max_outdated=1.0), **options).present_met is None
+    assert one(trace, Goal(0.3, max_origin_rate=0.01), **options).present_met is None
+
+
 def test_families_are_advised_each_for_itself() -> None:
     """The most read comes first, and each has a TTL of its own."""
     trace = Trace.of(

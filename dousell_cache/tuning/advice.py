@@ -165,8 +165,10 @@ def _too_little(trace: Trace) -> str:
 
 
 def _present_met(point: Point, played: Played) -> bool | None:
-    if played.trace.reads < FEWEST_READS or point.low is None:
+    if played.trace.reads < FEWEST_READS:
         return None
+    if point.low is None:  # loads and cost are those of a cold start then, but what is outdated would only be more
+        return False if played.too_outdated(point) else None
     if not played.may_be_met(point):
         return False
     return True if played.met(point) and not played.untold else None

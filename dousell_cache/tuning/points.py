@@ -64,6 +64,10 @@ class Played:
         """Tell whether a TTL meets the goal on this trace, whatever another one would say."""
         return point.hit_rate >= self.goal.hit_rate and self._within_bounds(point)
 
+    def too_outdated(self, point: Point) -> bool:
+        """Tell whether a TTL serves more that had changed than the goal allows."""
+        return self.goal.max_outdated is not None and self._outdated(point) > self.goal.max_outdated
+
     def at_best(self, shorter: Point, longer: Point) -> Point:
         """Return figures that no TTL between two surpasses: what falls with the TTL is the longer's, what rises not."""
         ends = (shorter, longer)
@@ -105,7 +109,7 @@ class Played:
     def _within_bounds(self, point: Point) -> bool:
         goal = self.goal
         return (
-            (goal.max_outdated is None or self._outdated(point) <= goal.max_outdated)
+            not self.too_outdated(point)
             and (goal.max_origin_rate is None or point.origin_rate <= goal.max_origin_rate)
             and (goal.budget is None or point.cost_per_day <= goal.budget)
         )
