@@ -112,3 +112,11 @@ def test_keys_of_a_namespace_are_told_apart_as_before() -> None:
             ValueError, match=f"no key of this trace has the namespace '{prefix}'; the first is 'a:x:1'"
         ):
             trace.of_namespace(prefix)
+
+
+def test_a_namespace_ends_at_its_colon() -> None:
+    """Without its last colon, prod is still not what product: begins with; others are as they are."""
+    trace = Trace.of(range(4), ["prod:x:1", "product:1", "prod2:x:1", "prod:y:1"])
+    assert list(trace.of_namespace("prod").keys) == list(trace.of_namespace("prod:").keys) == ["x:1", "y:1"]
+    assert trace.of_namespace("prod2").keys == ["x:1"]
+    assert Trace.of(range(2), ["prod-x:1", "prod-y:1"]).of_namespace("prod-").family_names == ("x", "y")

@@ -180,11 +180,15 @@ class Trace:
         """Return the events of keys with a prefix, which goes, so that families are what comes after it.
 
         Args:
-            prefix: what stands before the keys, such as ``prod:v3:``; its last colon may be left out.
+            prefix: what stands before the keys, such as ``prod:v3:``; its last colon may be left out, and is what
+                tells it from ``product:`` where there are keys with it.
 
         Raises:
             ValueError: it is empty, or no key begins with it.
         """
+        whole = prefix if prefix.endswith(":") else f"{prefix}:"
+        if prefix and any(key.startswith(whole) for key in self.key_names):
+            prefix = whole
         inside = np.array([key.startswith(prefix) for key in self.key_names], bool)
         if not prefix or not inside.any():
             first = f"; the first is {self.key_names[0]!r}" if self.key_names else ""
@@ -192,8 +196,6 @@ class Trace:
             raise ValueError(message)
         found = self._where(inside[self.key_codes])
         keys = tuple(key.removeprefix(prefix) for key in found.key_names)
-        if all(key.startswith(":") for key in keys):
-            keys = tuple(key[1:] for key in keys)
         family_codes, family_names = _families(keys, None)
         return replace(found, key_names=keys, family_codes=family_codes, family_names=family_names)
 
