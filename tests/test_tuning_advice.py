@@ -82,6 +82,19 @@ def test_the_search_finds_what_trying_all_finds(seed: int) -> None:
         assert (found and found.ttl) == next((point.ttl for point in every if does(point)), None)
 
 
+@pytest.mark.parametrize("seed", [5, 9, 20])
+def test_a_bound_that_is_kept_by_chance_is_not_unreachable(seed: int) -> None:
+    """What is out of date wobbles from TTL to TTL: the one with the least of those near is found."""
+    trace = poisson_trace([0.04] * 30, 2_000, changes=0.002, seed=seed)
+    enough = one(trace, Goal(0.5), invalidations="ignored").ttl
+    assert enough
+    played = Played(trace, trace.seconds, Goal(0.5), "ignored", {})
+    near = [point for point in played.points([enough, *two_digits(enough, 1.5 * enough)]) if played.met(point)]
+    least = min(near, key=lambda point: point.outdated_share or 0.0)
+    advice = one(trace, Goal(0.5, max_outdated=least.outdated_share), invalidations="ignored")
+    assert advice.ttl == least.ttl, advice.reason
+
+
 @pytest.mark.parametrize(
     ("trace", "goal", "options", "reason"),
     [

@@ -175,7 +175,7 @@ def _present_met(point: Point, played: Played) -> bool | None:
 
 
 def _chosen(played: Played, advice: Advice, search: Search) -> Advice:
-    point = search.smallest(played.met)
+    point = _smallest(played, search, Played.met)
     if point is None:
         return _none_does(played, advice, search)
     halves = played.halves(point)
@@ -193,9 +193,20 @@ def _chosen(played: Played, advice: Advice, search: Search) -> Advice:
     )
 
 
+def _smallest(played: Played, search: Search, does: Callable[[Played, Point], bool]) -> Point | None:
+    """Return the smallest TTL that does, also where what is out of date wobbles by chance."""
+    point = search.smallest(partial(does, played))
+    budget = None if played.goal.prices.outdated else played.goal.budget
+    at_any_age = replace(played.goal, max_outdated=None, budget=budget)
+    if point or at_any_age == played.goal:
+        return point
+    first = search.smallest(partial(does, replace(played, goal=at_any_age)))
+    return first and search.near(first, partial(does, played))
+
+
 def _none_does(played: Played, advice: Advice, search: Search) -> Advice:
     """Say why no TTL does: because none can, or because nobody can say from this trace."""
-    possible = search.smallest(played.may_be_met)
+    possible = _smallest(played, search, Played.may_be_met)
     if possible:
         halves = played.halves(possible)
         if halves:
