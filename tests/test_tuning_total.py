@@ -5,6 +5,7 @@ import pytest
 
 from dousell_cache.cli.tune import verdict
 from dousell_cache.tuning.goals import Goal, Prices
+from dousell_cache.tuning.reasons import apart, number, percent
 from dousell_cache.tuning.sampling import sampled
 from dousell_cache.tuning.total import Total
 from dousell_cache.tuning.trace import Trace
@@ -97,3 +98,27 @@ def test_a_sample_stands_for_all_keys() -> None:
     assert some.total.cost_per_day == pytest.approx(all_keys.total.cost_per_day, rel=0.1)
     assert some.curve.origin_rate == pytest.approx(all_keys.curve.origin_rate, rel=0.1)
     assert tune(sampled(trace, 0.25), Goal(0.5, max_origin_rate=8), ttls=[30]).advice[0].status == "unreachable"
+
+
+def test_two_figures_are_told_apart() -> None:
+    """Beside a bound, a figure that rounds alike has as many digits as it takes; a thousand is no power of ten."""
+    assert number(999.9) == number(1_000) == "1,000"
+    assert (number(999.4), number(1_234.5), number(0.2731)) == ("999", "1,234", "0.273")
+    assert apart(5.00012, 5) == ("5.0001", "5")
+    assert apart(1_234.4, 1_234) == ("1,234.4", "1,234.0")
+    assert apart(0.8999, 0.9, percent) == ("89.99 %", "90.00 %")
+    assert apart(5, 5) == ("5", "5")
+    assert (percent(0.99999), percent(0.99999, 1)) == ("99.9 %", "99.99 %")
+
+
+def test_a_sentence_does_not_contradict_itself() -> None:
+    """What exceeds a bound by little, or falls short of a share by little, is told with figures that differ."""
+    exceeds = whole(Goal(0.9, max_origin_rate=0.27306)).reason
+    assert "come to 0.27307 loads a second, more than the 0.27306 allowed" in exceeds
+    (few,) = tune(FAMILIES.of_family("home"), Goal(0.9092), ttls=[10]).advice
+    assert few.reason.startswith("None of these TTLs gives 90.92 %: the best, 10 s, gives 90.90 %"), few.reason
+
+
+def test_nothing_advised_has_no_total() -> None:
+    """Where no family has a TTL advised there is nothing to add up, whatever is bounded."""
+    assert tune(FAMILIES, Goal(0.99, max_origin_rate=5), ttls=[10]).total is None

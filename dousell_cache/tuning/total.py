@@ -7,7 +7,7 @@ from typing import Any
 
 from .advice import Advice
 from .goals import Goal
-from .reasons import number
+from .reasons import apart
 
 _HALVINGS = 12  # as far as a thousand families that ask for equal parts, and further
 _STEPS = 4  # between two halvings, so that the part is within a sixteenth of the largest
@@ -95,7 +95,7 @@ def _loosest(part: float, tight: list[Advice], goal: Goal, tightened: Callable[[
 
 
 def total(advice: Sequence[Advice], goal: Goal, alone: Sequence[Advice] = ()) -> Total | None:
-    """Add up what is advised, and judge it; None if the goal bounds neither loads nor cost.
+    """Add up what is advised, and judge it; None if the goal bounds neither, or no TTL is advised.
 
     Args:
         advice: for each key family of a trace.
@@ -105,10 +105,12 @@ def total(advice: Sequence[Advice], goal: Goal, alone: Sequence[Advice] = ()) ->
     if goal.max_origin_rate is None and goal.budget is None:
         return None
     points = [one.point for one in advice if one.point and one.status == "met"]
+    if not points:
+        return None
     rate, cost = sum(point.origin_rate for point in points), sum(point.cost_per_day for point in points)
     bounds = [
-        (rate, goal.max_origin_rate, f"{number(rate)} loads a second"),
-        (cost, goal.budget, f"a cost of {number(cost)} a day"),
+        (rate, goal.max_origin_rate, "{} loads a second"),
+        (cost, goal.budget, "a cost of {} a day"),
     ]
     asked = [(figure, most, words) for figure, most, words in bounds if most is not None]
     exceeded = any(figure > most for figure, most, _ in asked)
@@ -124,11 +126,13 @@ def total(advice: Sequence[Advice], goal: Goal, alone: Sequence[Advice] = ()) ->
 
 
 def _reason(asked: Sequence[tuple[float, float, str]], families: int, left_out: int, longer: int) -> str:
-    judged = [
-        f"{words}, {'more than' if figure > most else 'within'} the {number(most)} allowed"
-        for figure, most, words in asked
-    ]
+    judged = [_judged(*one) for one in asked]
     without = f"; {left_out} without an advised TTL {'is' if left_out == 1 else 'are'} not in it" if left_out else ""
     counted = "1 family" if families == 1 else f"{families} families"
     more = f", {longer} of them longer than that family would need alone," if longer else ""
     return f"The TTLs advised for {counted}{more} come to {' and '.join(judged)}{without}."
+
+
+def _judged(figure: float, most: float, words: str) -> str:
+    told, allowed = apart(figure, most)
+    return f"{words.format(told)}, {'more than' if figure > most else 'within'} the {allowed} allowed"

@@ -37,7 +37,8 @@ class Tuned:
         by_ttl_alone: as ``families``, if no invalidation were sent.
         best: for each family, the hit rates that nobody beats; see :func:`.bounds.clairvoyant`.
         advice: for each family; longer TTLs than it would need alone where all together would exceed a bound.
-        total: what that comes to, all families together; None if the goal bounds neither loads nor cost.
+        total: what that comes to, all families together; None if the goal bounds neither loads nor cost,
+            or no TTL is advised.
     """
 
     trace: Trace
