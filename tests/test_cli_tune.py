@@ -63,8 +63,9 @@ def test_tables_say_the_same(trace: str, capsys: pytest.CaptureFixture[str]) -> 
         (["--target", "0.5"], 0),
         (["--target", "0.999"], 1),  # unreachable: it changes too often
         (["--target", "0.5", "--present", "home=0.5"], 1),  # what is there now misses it
+        (["--target", "0.5", "--present", "home=1900"], 5),  # what is there now is too long to tell
         (["--target", "0.5", "--ttl", "1000"], 5),  # too short a trace to be sure
-        (["--target", "0.9", "--max-stale", "0.01", "--ttl-only"], 1),
+        (["--target", "0.985", "--max-stale", "0.01", "--ttl-only"], 1),  # 48 s would miss no change, longer ones do
         (["--target", "0.5", "--max-stale", "0.9", "--ttl-only"], 5),  # home has no change to tell by
         (["--target", "0.5", "--max-origin", "0.000001"], 1),
         (["--target", "0.5", "--budget", "0", "--load-price", "1"], 1),

@@ -82,6 +82,19 @@ def test_the_search_finds_what_trying_all_finds(seed: int) -> None:
         assert (found and found.ttl) == next((point.ttl for point in every if does(point)), None)
 
 
+@pytest.mark.parametrize("seed", [5, 9, 20])
+def test_a_bound_that_is_kept_by_chance_is_not_unreachable(seed: int) -> None:
+    """What is out of date wobbles from TTL to TTL: the one with the least of those near is found."""
+    trace = poisson_trace([0.04] * 30, 2_000, changes=0.002, seed=seed)
+    enough = one(trace, Goal(0.5), invalidations="ignored").ttl
+    assert enough
+    played = Played(trace, trace.seconds, Goal(0.5), "ignored", {})
+    near = [point for point in played.points([enough, *two_digits(enough, 1.5 * enough)]) if played.met(point)]
+    least = min(near, key=lambda point: point.outdated_share or 0.0)
+    advice = one(trace, Goal(0.5, max_outdated=least.outdated_share), invalidations="ignored")
+    assert advice.ttl == least.ttl, advice.reason
+
+
 @pytest.mark.parametrize(
     ("trace", "goal", "options", "reason"),
     [
@@ -229,6 +242,15 @@ def test_the_present_ttl_is_judged() -> None:
     assert (judged.present_met, judged.present.ttl) == (False, 5)
     assert judged.present.hit_rate == pytest.approx(5 / 6, abs=0.001)
     assert one(EVERY_SECOND).present_met is None
+
+
+def test_a_present_ttl_that_is_too_long_to_judge_may_break_a_bound() -> None:
+    """Too long for an interval, it misses a bound on staleness all the same; but not one on loads."""
+    trace = poisson_trace([1.0] * 100, 100, changes=0.1)
+    options: dict[str, Any] = {"invalidations": "ignored", "present": {"page": 90}}
+    assert one(trace, Goal(0.3, max_outdated=0.05), **options).present_met is False
+    assert one(trace, Goal(0.3, max_outdated=1.0), **options).present_met is None
+    assert one(trace, Goal(0.3, max_origin_rate=0.01), **options).present_met is None
 
 
 def test_families_are_advised_each_for_itself() -> None:

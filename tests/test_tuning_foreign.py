@@ -76,6 +76,7 @@ def test_times_come_back_in_seconds(
         ("time_s,key,op,cmd\n0,a,get,GET\n", "has columns that mean the same, op, cmd: rename all but one"),
         ("time_s,timestamp,key\n0,0,a\n", "has columns that mean the same, time_s, timestamp: rename all but one"),
         ("time,key\n1.5,a\n2.5,b,c,d\n", "cannot be read as CSV"),
+        ("time_s,key\n1,a,delete\n2,b,delete\n", "cannot be read as CSV: line 2 has more columns than the first, 2"),
     ],
 )
 def test_a_line_without_sense_is_named(tmp_path: Path, text: str, sentence: str) -> None:
@@ -84,6 +85,16 @@ def test_a_line_without_sense_is_named(tmp_path: Path, text: str, sentence: str)
     path.write_text(text)
     with pytest.raises(ValueError, match=sentence):
         examine(path)
+
+
+@pytest.mark.parametrize(("named", "given"), [("s", "ms"), ("ms", "s")])
+def test_a_unit_that_the_column_contradicts_is_refused(tmp_path: Path, named: Any, given: Any) -> None:
+    """What a column's name says is not overridden in silence; saying the same is no fault."""
+    path = tmp_path / "trace.csv"
+    path.write_text(f"time_{named},key\n1000,a\n2000,a\n")
+    with pytest.raises(ValueError, match=f"names its times as {named}, but the unit that was given is {given}"):
+        examine(path, unit=given)
+    assert examine(path, unit=named).trace.digest == examine(path).trace.digest
 
 
 def test_operations_are_reads_or_withdrawals(tmp_path: Path) -> None:

@@ -53,7 +53,6 @@ def events(path: Path, **options: Any) -> list[tuple[str, str]]:
         (lambda cache: [cache.get_or_set("a", lambda: 1) for _ in range(2)], [("read", "n:a")] * 2),
         (lambda cache: cache.get_or_set("a", lambda: 1, grace=60), [("read", "n:a")]),
         (lambda cache: cache.get_many(["a", "b"]), [("read", "n:a"), ("read", "n:b")]),
-        (lambda cache: (cache.get("a"), cache.set("a", 1)), [("read", "n:a")]),
         (
             lambda cache: (cache.get("a"), cache.invalidate("a", "b")),
             [("read", "n:a"), ("invalidate", "n:a"), ("invalidate", "n:b")],
@@ -75,6 +74,31 @@ def test_this_packages_own_commands_are_understood(
     with monitored(free_valkey.url, path) as cache:
         act(cache)
     assert events(path) == told
+
+
+def test_this_packages_own_writes_are_writes(free_valkey: "FreeValkey", tmp_path: Path) -> None:
+    """What set stores is a fill or a change as the caller says, like the SET of others; loads are not asked about."""
+    path = tmp_path / "monitor.log"
+    with monitored(free_valkey.url, path) as cache:
+        cache.get_or_set("a", lambda: 1)
+        cache.set_many({"a": 2, "b": 2}, tags=["t"])
+    with pytest.raises(ValueError, match=r"has writes \(2 set of this package\) that may be the fills"):
+        examine(path)
+    assert events(path, writes="fills") == [("read", "n:a")]
+    assert events(path, writes="changes") == [("read", "n:a"), ("invalidate", "n:a"), ("invalidate", "n:b")]
+
+
+def test_a_flush_is_of_one_database(tmp_path: Path) -> None:
+    """FLUSHDB withdraws what was met in its own database, the first one included, whatever the keys are called."""
+    path = tmp_path / "monitor.log"
+    for database, flushed in ((0, ["a", "c/d"]), (1, ["1/b"]), (2, [])):
+        path.write_text(
+            HEAD
+            + '1339518084.1 [1 10.0.0.1:1] "GET" "b"\n'
+            + '1339518084.2 [0 10.0.0.1:1] "GET" "c/d"\n'
+            + f'1339518084.3 [{database} 10.0.0.1:1] "FLUSHDB"\n'
+        )
+        assert events(path)[3:] == [("invalidate", key) for key in flushed]
 
 
 def test_foreign_commands(tmp_path: Path) -> None:

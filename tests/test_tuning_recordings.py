@@ -125,6 +125,7 @@ def test_a_sample_of_few_keys_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     trace, notes = examine(tmp_path, allow_sample=True)
     assert 400 < trace.reads < 600
     assert notes[0].startswith("a sample of 0.5 of about")
+    assert trace.share == 0.5
     assert FEWEST_KEYS_TO_SAMPLE == 100_000
     monkeypatch.setattr("dousell_cache.tuning.recordings.FEWEST_KEYS_TO_SAMPLE", 900)
     assert read_trace(tmp_path).reads == trace.reads

@@ -93,6 +93,9 @@ def test_an_empty_trace_is_one() -> None:
         (["property:1", "property:2"], ""),
         (["property:a", "property:b"], ""),
         (["property:1:photos", "property:1:prices", "property:2:photos"], ""),
+        (["property:abc", "property:abc:photos", "property:def", "property:def:photos"], ""),
+        ([f"property:{slug}:{page}" for slug in "abcdefgh" for page in ("photos", "prices")], ""),
+        ([f"prod:{family}:{key}" for family in "abcdefgh" for key in range(10)], "prod:"),
         (["home:1", "property:2"], ""),
         (["home"], ""),
     ],
@@ -112,3 +115,11 @@ def test_keys_of_a_namespace_are_told_apart_as_before() -> None:
             ValueError, match=f"no key of this trace has the namespace '{prefix}'; the first is 'a:x:1'"
         ):
             trace.of_namespace(prefix)
+
+
+def test_a_namespace_ends_at_its_colon() -> None:
+    """Without its last colon, prod is still not what product: begins with; others are as they are."""
+    trace = Trace.of(range(4), ["prod:x:1", "product:1", "prod2:x:1", "prod:y:1"])
+    assert list(trace.of_namespace("prod").keys) == list(trace.of_namespace("prod:").keys) == ["x:1", "y:1"]
+    assert trace.of_namespace("prod2").keys == ["x:1"]
+    assert Trace.of(range(2), ["prod-x:1", "prod-y:1"]).of_namespace("prod-").family_names == ("x", "y")

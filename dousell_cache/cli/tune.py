@@ -29,7 +29,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
         "advise the smallest that does, for each key family.",
         epilog="Exit codes: 0 a TTL meets the targets in every family, 1 in one there is none, or the present one "
         "misses them, or all together exceed a bound on loads or cost, 2 wrong usage or a trace that makes no sense, "
-        "5 the trace is too short to say.",
+        "5 the trace is too short to say, of the present one, too.",
     )
     parser.add_argument(
         "--trace",
@@ -130,7 +130,8 @@ def verdict(tuned: "Tuned") -> int:
         return MISSED
     if tuned.total and tuned.total.met is False:
         return MISSED
-    return MET if all(one.status == "met" for one in tuned.advice) else INCONCLUSIVE
+    told = all(one.status == "met" and (one.present is None or one.present_met) for one in tuned.advice)
+    return MET if told else INCONCLUSIVE
 
 
 def _goal(options: argparse.Namespace) -> "Goal":

@@ -4,8 +4,9 @@ What decides is the lower end of the hit rate's interval: a TTL is advised that 
 too. How the smallest is found: :mod:`.search`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from . import reasons
@@ -85,12 +86,49 @@ def advise(
     Raises:
         ValueError: the trace has no reads, or an option makes no sense.
     """
-    if not trace.reads:
-        message = "the trace has no reads, so there is nothing to advise"
-        raise ValueError(message)
-    for family in by_reads(trace):
-        played = Played(family, trace.seconds, goal or Goal(), invalidations, options)
-        yield _advise(played, ttls, present or {})
+    yield from Adviser(trace, ttls=ttls, present=present, invalidations=invalidations, **options).advise(goal or Goal())
+
+
+class Adviser:
+    """The families of a trace, whose TTLs are each played once, however many goals are asked of them.
+
+    Args:
+        trace: as for :func:`advise`, and so are the others.
+
+    Raises:
+        ValueError: as for :func:`advise`.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        *,
+        ttls: Sequence[float] | None = None,
+        present: Mapping[str, float] | None = None,
+        invalidations: Invalidations = "sent",
+        **options: Any,
+    ) -> None:
+        if not trace.reads:
+            message = "the trace has no reads, so there is nothing to advise"
+            raise ValueError(message)
+        self._families = [Played(family, trace.seconds, Goal(), invalidations, options) for family in by_reads(trace)]
+        self._ttls, self._present = ttls, present or {}
+        self._searches: dict[int, Search] = {}
+
+    def advise(self, goal: Goal) -> Iterator[Advice]:
+        """Yield advice for each family, the most read first.
+
+        Args:
+            goal: what a TTL must achieve; its prices are the same each time.
+        """
+        for place, family in enumerate(self._families):
+            played = replace(family, goal=goal)
+            yield _advise(played, partial(self._search, place, played), self._present)
+
+    def _search(self, place: int, played: Played) -> Search:
+        if place not in self._searches:
+            self._searches[place] = Search(played, self._ttls)
+        return self._searches[place]
 
 
 def by_reads(trace: Trace) -> list[Trace]:
@@ -99,7 +137,7 @@ def by_reads(trace: Trace) -> list[Trace]:
     return sorted((family for family in families if family.reads), key=lambda family: -family.reads)
 
 
-def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, float]) -> Advice:
+def _advise(played: Played, search: Callable[[], Search], present: Mapping[str, float]) -> Advice:
     trace = played.trace
     name = trace.family_names[0]
     advice = Advice(
@@ -114,7 +152,7 @@ def _advise(played: Played, ttls: Sequence[float] | None, present: Mapping[str, 
         invalidation="unknown",
     )
     if trace.reads >= FEWEST_READS and trace.seconds > 0:
-        advice = _chosen(played, advice, ttls)
+        advice = _chosen(played, advice, search())
     if name in present and trace.seconds > 0:
         point = played.points([present[name]])[0]
         advice = replace(advice, present=point, present_met=_present_met(point, played))
@@ -127,16 +165,17 @@ def _too_little(trace: Trace) -> str:
 
 
 def _present_met(point: Point, played: Played) -> bool | None:
-    if played.trace.reads < FEWEST_READS or point.low is None:
+    if played.trace.reads < FEWEST_READS:
         return None
+    if point.low is None:  # loads and cost are those of a cold start then, but what is outdated would only be more
+        return False if played.too_outdated(point) else None
     if not played.may_be_met(point):
         return False
     return True if played.met(point) and not played.untold else None
 
 
-def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Advice:
-    search = Search(played, ttls)
-    point = search.smallest(played.met)
+def _chosen(played: Played, advice: Advice, search: Search) -> Advice:
+    point = _smallest(played, search, Played.met)
     if point is None:
         return _none_does(played, advice, search)
     halves = played.halves(point)
@@ -154,9 +193,20 @@ def _chosen(played: Played, advice: Advice, ttls: Sequence[float] | None) -> Adv
     )
 
 
+def _smallest(played: Played, search: Search, does: Callable[[Played, Point], bool]) -> Point | None:
+    """Return the smallest TTL that does, also where what is out of date wobbles by chance."""
+    point = search.smallest(partial(does, played))
+    budget = None if played.goal.prices.outdated else played.goal.budget
+    at_any_age = replace(played.goal, max_outdated=None, budget=budget)
+    if point or at_any_age == played.goal:
+        return point
+    first = search.smallest(partial(does, replace(played, goal=at_any_age)))
+    return first and search.near(first, partial(does, played))
+
+
 def _none_does(played: Played, advice: Advice, search: Search) -> Advice:
     """Say why no TTL does: because none can, or because nobody can say from this trace."""
-    possible = search.smallest(played.may_be_met)
+    possible = _smallest(played, search, Played.may_be_met)
     if possible:
         halves = played.halves(possible)
         if halves:

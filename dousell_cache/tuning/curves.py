@@ -129,8 +129,9 @@ def curve(
         boundary: what a read is that comes in the millisecond of an entry's end; ``"hit"`` as Redis and Valkey have it.
         seed: of the jitter.
         blocks: into how many parts of equal length to divide the trace's time for ``Curve.blocks``.
-        rate_seconds: over how many seconds loads are spread. Default: the length of the trace; of a part of a trace,
-            such as a family that is read for an hour of a day, give the whole's, so that parts add up.
+        rate_seconds: over how many seconds loads are spread. Default: the length of the trace, times its share of all
+            keys; of a part of a trace, such as a family that is read for an hour of a day, give the whole's, so that
+            parts add up.
 
     Raises:
         ValueError: the trace has no reads, or an argument makes no sense; the message names it.
@@ -151,7 +152,7 @@ def curve(
     needed = seed if rules.jitter else None
     stream = streamed(trace, fills, resets=rules.resets, farthest=farthest, seed=needed, blocks=blocks)
     tallies = play(stream, rules)
-    spread_over = trace.seconds if rate_seconds is None else rate_seconds
+    spread_over = trace.rate_seconds if rate_seconds is None else rate_seconds
     return _curve(trace, rules, tallies.columns, tallies.worst, spread_over)
 
 

@@ -1,6 +1,7 @@
 """Foreign traces: ``time,key[,op]`` in a CSV file. What could be meant in two ways is asked for, never guessed."""
 
 import csv
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -60,7 +61,7 @@ def read_foreign(path: Path, unit: Unit | None, writes: Writes | None, *, sort: 
     if not len(times):
         message = f"{path} has no event in it"
         raise ValueError(message)
-    told, note = _unit(path, unit or head.unit, times)
+    told, note = _unit(path, _said(path, unit, head.unit), times)
     seconds = _checked(path, times, told, above, sort=sort)
     ops = _ops(path, rows, above)
     changed = ops.isin(WITHDRAWALS | WRITES if writes == "changes" else WITHDRAWALS).to_numpy()
@@ -130,9 +131,13 @@ def _rows(path: Path, head: _Head) -> pd.DataFrame:
     """Return the columns that count, as text."""
     options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
     try:
-        rows: pd.DataFrame = pd.read_csv(
-            path, names=range(head.width), skiprows=head.lines, header=None, skip_blank_lines=False, **options
-        )
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            rows: pd.DataFrame = pd.read_csv(
+                path, names=range(head.width), skiprows=head.lines, header=None, skip_blank_lines=False, **options
+            )
+    except pd.errors.ParserWarning:  # an error only further down
+        message = f"{path} cannot be read as CSV: line {head.lines + 1} has more columns than the first, {head.width}"
+        raise ValueError(message) from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         message = f"{path} cannot be read as CSV: {str(error).strip()}"
         raise ValueError(message) from None
@@ -149,6 +154,14 @@ def _times(path: Path, text: "pd.Series[str]", above: int) -> NDArray[np.float64
     _refuse(path, times < 0, text, above, "has a negative time")
     _refuse(path, times > _EPOCH[1] * 1000, text, above, "has a time that is too late, also in milliseconds")
     return times
+
+
+def _said(path: Path, given: Unit | None, named: Unit | None) -> Unit | None:
+    """Return the unit that the caller gave or the head line has, if they agree."""
+    if given and named and given != named:
+        message = f"{path} names its times as {named}, but the unit that was given is {given}: leave it out (--unit)"
+        raise ValueError(message)
+    return given or named
 
 
 def _unit(path: Path, said: Unit | None, times: NDArray[np.float64]) -> tuple[Unit, str]:

@@ -2,8 +2,8 @@
 
 Reads are ``GET``, ``GETEX`` and ``MGET``, and this package's own scripts that read. Withdrawals are ``DEL``,
 ``UNLINK``, ``FLUSHDB`` and ``FLUSHALL``, and this package's own, those of tags included. ``GETDEL`` is both. What the
-``SET`` of another client is, a fill or a change, has to be said (see :mod:`.writes`). What else there was is counted
-and named.
+``SET`` of another client is, or this package's ``set``, a fill or a change, has to be said (see :mod:`.writes`). What
+else there was is counted and named.
 """
 
 import re
@@ -24,8 +24,9 @@ _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 # What this package keeps beside an entry, in the entry's hash slot.
 _BESIDE = re.compile(r"\}.*:(version|lease|old|waiting|wake:[^:]*|lock|fence|queue|turn|bell:[^:]*|gone:[^:]*)$")
 _VERSION = re.compile(r"\}.*:version$")
-_OUR_OWN_WORK = {scripts.SETTLE.sha, scripts.RENEW.sha, scripts.VERSIONS.sha, scripts.SET.sha}
+_OUR_OWN_WORK = {scripts.SETTLE.sha, scripts.RENEW.sha, scripts.VERSIONS.sha}
 _WRITTEN = {"SET", "SETEX", "PSETEX", "GETSET", "MSET", "SETNX", "MSETNX"}
+_OUR_SET = "set of this package"
 _FIRST_LINES = 5
 
 _NOT_IN_IT = "reads that a process answered itself are not in it"
@@ -113,7 +114,7 @@ class _Log:
         self.unclear, self.fills = Counter[str](), Counter[str]()
         self._changed = changed
         self._left_out = Counter[str]()
-        self._met: dict[str, None] = {}
+        self._met: dict[str, str] = {}  # and in which database
         self._tagged: dict[str, dict[str, None]] = {}
         self._meanings: dict[str, Callable[[list[str]], Iterable[Event]]] = {
             "GET": lambda names: self._reads(names[:1]),
@@ -127,6 +128,11 @@ class _Log:
 
     def events(self, db: str, source: str, words: list[str]) -> Iterable[Event]:
         """Return what a command read or withdrew; keys of databases other than the first begin with its number."""
+        found = list(self._meant(db, source, words))
+        self._met.update((key, db) for operation, key in found if operation == READ)
+        return found
+
+    def _meant(self, db: str, source: str, words: list[str]) -> Iterable[Event]:
         command, names = words[0].upper(), words[1:]
         if source == "lua":  # the script that sent it has a line of its own
             return ()
@@ -134,7 +140,7 @@ class _Log:
         if command in ("EVAL", "EVALSHA"):
             return self._script(command, names, start)
         if command == "FLUSHDB":
-            return self._withdrawn([key for key in self._met if (key.split("/")[0] == db) == (db != "0")])
+            return self._withdrawn([key for key, where in self._met.items() if where == db])
         if command in _WRITTEN:
             return self._written(command, [word.upper() for word in names[2:]], [start + name for name in names])
         meaning = self._meanings.get(command)
@@ -149,12 +155,10 @@ class _Log:
             yield f"commands that are neither reads nor withdrawals were left out: {named(self._left_out)}"
 
     def _reads(self, names: list[str]) -> Iterable[Event]:
-        keys = [name for name in names if not _BESIDE.search(name)]
-        self._met.update(dict.fromkeys(keys))
-        return [(READ, key) for key in keys]
+        return [(READ, key) for key in _entries(names)]
 
     def _withdrawn(self, names: list[str]) -> Iterable[Event]:
-        return [(INVALIDATE, name) for name in names if not _BESIDE.search(name)]
+        return [(INVALIDATE, key) for key in _entries(names)]
 
     def _written(self, command: str, options: list[str], names: list[str]) -> Iterable[Event]:
         keys = names[::2] if command.startswith("M") else names[:1]
@@ -163,6 +167,9 @@ class _Log:
         if command.endswith("NX"):  # it stores only where nothing is
             self.fills[command] += len(keys)
             return ()
+        return self._fill_or_change(command, keys)
+
+    def _fill_or_change(self, command: str, keys: list[str]) -> Iterable[Event]:
         self.unclear[command] += len(keys)
         return self._withdrawn(keys) if self._changed else ()
 
@@ -178,6 +185,8 @@ class _Log:
         if sha == scripts.LEASE.sha:  # its read has a line of its own, and its tags are told here
             for version in filter(_VERSION.search, names):
                 self._tagged.setdefault(version, {})[names[0]] = None
+        elif sha == scripts.SET.sha:
+            return self._fill_or_change(_OUR_SET, _entries(names))
         elif sha == scripts.SOFTEN.sha:
             return self._withdrawn(names)
         elif sha == scripts.INVALIDATE_TAGS.sha:
@@ -185,6 +194,11 @@ class _Log:
         elif sha not in _OUR_OWN_WORK:
             self._left_out[command] += 1
         return ()
+
+
+def _entries(names: list[str]) -> list[str]:
+    """Return the keys among names, without what this package keeps beside them."""
+    return [name for name in names if not _BESIDE.search(name)]
 
 
 _SHA_OF = {script.text: script.sha for script in vars(scripts).values() if isinstance(script, scripts.Script)}

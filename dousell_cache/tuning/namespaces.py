@@ -1,8 +1,11 @@
 """Keys that all begin alike: what several sites put before their keys on one server would hide the families. Pure."""
 
+from collections.abc import Sequence
 from itertools import takewhile
 
 from .trace import Trace
+
+_FEW, _FEW_SHARE = 3, 0.1  # families: so many in any case, and a tenth of the keys
 
 
 def without_namespace(trace: Trace, prefix: str | None) -> tuple[Trace, tuple[str, ...]]:
@@ -27,16 +30,24 @@ def without_namespace(trace: Trace, prefix: str | None) -> tuple[Trace, tuple[st
 
 
 def seems_namespaced(trace: Trace) -> str:
-    """Return what all keys of a trace of one family begin with, if fewer families than keys come after it; else "".
+    """Return what all keys of a trace of one family begin with, if few families for so many keys follow it; else "".
 
-    A number is no family: ``property:12:photos`` begins with its family.
+    Ids are no families: numbers, as in ``property:12:photos``; words of which there are many; and those that end one
+    key and not another, as in ``property:villa`` beside ``property:villa:photos``.
     """
     if len(trace.family_names) != 1:
         return ""
     parts = [key.split(":") for key in trace.key_names]
     shared = list(takewhile(lambda pair: pair[0] == pair[1], zip(min(parts), max(parts), strict=False)))
     for count in range(min(len(shared), min(map(len, parts)) - 1), 0, -1):
-        families = {part[count] for part in parts}
-        if len(families) < len(parts) and not any(family.isdigit() for family in families):
+        if _are_families(parts, count):
             return "".join(f"{part}:" for part in parts[0][:count])
     return ""
+
+
+def _are_families(parts: Sequence[Sequence[str]], count: int) -> bool:
+    """Tell whether what follows so many parts of the keys are families, not ids."""
+    words = {part[count] for part in parts}
+    few = len(words) < len(parts) and len(words) <= max(_FEW, len(parts) * _FEW_SHARE)
+    keys, begin = ({part[count] for part in parts if (len(part) > count + 1) is longer} for longer in (False, True))
+    return few and not keys & begin and not any(word.isdigit() for word in words)

@@ -64,6 +64,10 @@ class Played:
         """Tell whether a TTL meets the goal on this trace, whatever another one would say."""
         return point.hit_rate >= self.goal.hit_rate and self._within_bounds(point)
 
+    def too_outdated(self, point: Point) -> bool:
+        """Tell whether a TTL serves more that had changed than the goal allows."""
+        return self.goal.max_outdated is not None and self._outdated(point) > self.goal.max_outdated
+
     def at_best(self, shorter: Point, longer: Point) -> Point:
         """Return figures that no TTL between two surpasses: what falls with the TTL is the longer's, what rises not."""
         ends = (shorter, longer)
@@ -98,16 +102,20 @@ class Played:
             noise = STATIONARY + _reach(point) * math.sqrt(2)
         return (first.hit_rate, second.hit_rate) if abs(first.hit_rate - second.hit_rate) > noise else None
 
+    @property
+    def _rate_seconds(self) -> float:
+        return self.seconds * self.trace.share
+
     def _within_bounds(self, point: Point) -> bool:
         goal = self.goal
         return (
-            (goal.max_outdated is None or self._outdated(point) <= goal.max_outdated)
+            not self.too_outdated(point)
             and (goal.max_origin_rate is None or point.origin_rate <= goal.max_origin_rate)
             and (goal.budget is None or point.cost_per_day <= goal.budget)
         )
 
     def _play(self, invalidations: Invalidations, ttls: Sequence[float]) -> Curve:
-        options = {"blocks": MOST_BLOCKS, "rate_seconds": self.seconds, **self.options}
+        options = {"blocks": MOST_BLOCKS, "rate_seconds": self._rate_seconds, **self.options}
         return curve(self.trace, ttls, invalidations=invalidations, **options)
 
     def _point(self, played: Curve, by_ttl_alone: Curve, place: int) -> Point:
@@ -123,14 +131,14 @@ class Played:
                 outdated_share=None if math.isnan(outdated) else outdated,
                 worst_age=float(played.worst_age[place]),
                 origin_rate=float(played.origin_rate[place]),
-                commands_per_day=float(played.commands[place]) * DAY / self.seconds,
+                commands_per_day=float(played.commands[place]) * DAY / self._rate_seconds,
             )
         )
 
     def _priced(self, point: Point) -> Point:
         """Return a point with what a day of it costs."""
         prices = self.goal.prices
-        reads_per_day = self.trace.reads * DAY / self.seconds
+        reads_per_day = self.trace.reads * DAY / self._rate_seconds
         cost = (
             point.origin_rate * DAY * prices.load
             + point.commands_per_day * prices.command

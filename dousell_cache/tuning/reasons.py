@@ -1,7 +1,11 @@
 """Why a TTL is advised, or none is: one sentence each, with the figures that decide. Pure."""
 
+from collections.abc import Callable
+
 from .goals import Goal, Point
 from .spread import FEWEST_BLOCKS
+
+_MOST_DIGITS = 12
 
 
 def too_few(reads: int, fewest: int) -> str:
@@ -66,19 +70,14 @@ def unreachable(point: Point, goal: Goal, kept: Goal, ceiling: float, current_ce
         current_ceiling: what, besides, first reads after changes leave, where those are told.
     """
     if ceiling < goal.hit_rate:
-        return (
-            f"No TTL gives {percent(goal.hit_rate)}: each key must be loaded once, which alone leaves "
-            f"{percent(ceiling)} of these reads."
-        )
+        most, asked = apart(ceiling, goal.hit_rate, percent)
+        return f"No TTL gives {asked}: each key must be loaded once, which alone leaves {most} of these reads."
     if current_ceiling < goal.hit_rate:
-        return (
-            f"No TTL gives {percent(goal.hit_rate)}: keys change so often between reads that at most "
-            f"{percent(current_ceiling)} can be hits."
-        )
+        most, asked = apart(current_ceiling, goal.hit_rate, percent)
+        return f"No TTL gives {asked}: keys change so often between reads that at most {most} can be hits."
     if point.hit_rate < goal.hit_rate:
-        return (
-            f"None of these TTLs gives {percent(goal.hit_rate)}: the best, {seconds(point.ttl)}, gives {_rate(point)}."
-        )
+        most, asked = apart(point.hit_rate, goal.hit_rate, percent)
+        return f"None of these TTLs gives {asked}: the best, {seconds(point.ttl)}, gives {most}{_spread(point)}."
     return f"{_in_words(kept)} takes {seconds(point.ttl)}, but then {_breach(point, goal)}."
 
 
@@ -93,14 +92,13 @@ def _in_words(kept: Goal) -> str:
 
 def _breach(point: Point, goal: Goal) -> str:
     if goal.max_origin_rate is not None and point.origin_rate > goal.max_origin_rate:
-        return (
-            f"the origin answers {number(point.origin_rate)} loads a second, more than {number(goal.max_origin_rate)}"
-        )
+        loads, most = apart(point.origin_rate, goal.max_origin_rate)
+        return f"the origin answers {loads} loads a second, more than {most}"
     if goal.budget is not None and point.cost_per_day > goal.budget:
-        return f"a day costs {number(point.cost_per_day)}, more than {number(goal.budget)}"
-    return (
-        f"{percent(point.outdated_share or 0)} of the reads are outdated, more than {percent(goal.max_outdated or 0)}"
-    )
+        cost, most = apart(point.cost_per_day, goal.budget)
+        return f"a day costs {cost}, more than {most}"
+    outdated, most = apart(point.outdated_share or 0, goal.max_outdated or 0, percent)
+    return f"{outdated} of the reads are outdated, more than {most}"
 
 
 def _older(point: Point, longer: Point) -> str:
@@ -113,19 +111,33 @@ def _older(point: Point, longer: Point) -> str:
 
 
 def _rate(point: Point) -> str:
-    if point.low is None or point.high is None:
-        return percent(point.hit_rate)
-    return f"{percent(point.hit_rate)} ± {(point.high - point.low) * 50:.1f}"
+    return percent(point.hit_rate) + _spread(point)
 
 
-def number(figure: float) -> str:
-    """Return a figure in words, to three digits at least."""
-    return f"{figure:,.0f}" if figure >= 1000 else f"{figure:.3g}"
+def _spread(point: Point) -> str:
+    return "" if point.low is None or point.high is None else f" ± {(point.high - point.low) * 50:.1f}"
 
 
-def percent(share: float) -> str:
-    """Return a share in words; never rounded up to all of them."""
-    return f"{min(share * 100, 99.9) if share < 1 else 100:.1f} %"
+def number(figure: float, more: int = 0) -> str:
+    """Return a figure in words, to three digits at least, and so many more."""
+    digits = 3 + more
+    rounded = float(f"{figure:.{digits}g}")
+    if rounded < 1000:
+        return f"{figure:.{digits}g}"
+    return f"{figure:,.{max(0, digits - len(str(int(rounded))))}f}"
+
+
+def percent(share: float, more: int = 0) -> str:
+    """Return a share in words, to one decimal and so many more; never rounded up to all of them."""
+    decimals = 1 + more
+    return f"{min(share * 100, 100 - 10**-decimals) if share < 1 else 100:.{decimals}f} %"
+
+
+def apart(figure: float, bound: float, told: Callable[[float, int], str] = number) -> tuple[str, str]:
+    """Return two figures in words, with as many digits as it takes to tell one from the other."""
+    pairs = ((told(figure, more), told(bound, more)) for more in range(_MOST_DIGITS))
+    first = next(pairs)
+    return first if figure == bound else next((pair for pair in (first, *pairs) if pair[0] != pair[1]), first)
 
 
 def seconds(time: float) -> str:

@@ -5,6 +5,7 @@ which keys that was. A key has the tags that its last tagged read told.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ def read_recordings(paths: Sequence[Path], *, allow_sample: bool) -> Reading:
     read = {path: read_table(path) for path in paths}
     head = _one_head({path: head for path, (head, _) in read.items()})
     rows = pa.concat_tables(table for _, table in read.values()).sort_by("time_ms").to_pandas()
-    trace = _trace(rows)
+    trace = replace(_trace(rows), share=head.sample)
     keys = round(len(trace.key_names) / head.sample)
     if head.sample < 1 and keys < FEWEST_KEYS_TO_SAMPLE and not allow_sample:
         message = (
@@ -94,7 +95,7 @@ def _notes(rows: pd.DataFrame, head: Head, keys: int) -> Iterator[str]:
     if lost:
         yield f"{lost:,} events are missing: the disk failed or was too slow, or they could not be named"
     if head.sample < 1:
-        yield f"a sample of {head.sample:g} of about {keys:,} keys"
+        yield f"a sample of {head.sample:g} of about {keys:,} keys: loads a second and cost are those of all of them"
 
 
 class _Keys(NamedTuple):

@@ -12,6 +12,7 @@ same site; with more keys it is only noted, and worth validating all the same.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 import numpy as np
@@ -41,7 +42,7 @@ def sampled(trace: Trace, share: float, *, seed: int = 0) -> Trace:
     if not rows.any():
         message = f"a share of {share:g} of {len(trace.key_names):,} keys has none of them"
         raise ValueError(message)
-    return trace._where(rows)  # noqa: SLF001 - a part of the same package
+    return replace(trace._where(rows), share=trace.share * share)  # noqa: SLF001 - a part of the same package
 
 
 def sampling_error(

@@ -15,6 +15,8 @@ from .spread import FEWEST_BLOCKS
 LADDER = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 """Seconds that are tried first; between two of them, every number of two digits."""
 
+_ROUNDS = 2  # round TTLs up to which all of two digits are tried: farther on, much more is out of date
+
 
 class Search:
     """The TTLs that may be chosen for a key family; each is played once.
@@ -40,6 +42,23 @@ class Search:
             return self.tried[0]
         pairs = pairwise(self.tried)
         return next((found for pair in pairs if (found := self._above(*pair, does))), None)
+
+    def near(self, first: Point, does: Callable[[Point], bool]) -> Point | None:
+        """Return the smallest TTL that does, from one on and up to the second round one above it, trying all of them.
+
+        What is out of date grows with the TTL but for chance, so that :meth:`smallest` may pass by one that just does.
+
+        Args:
+            first: a TTL, such as the smallest that gives enough hits.
+            does: told its figures.
+        """
+        rounds = [point.ttl for point in self.tried if point.ttl > first.ttl][:_ROUNDS]
+        if self._only_these or not rounds:
+            return None
+        ttls = [first.ttl, *two_digits(first.ttl, rounds[-1]), rounds[-1]]
+        new = [ttl for ttl in ttls if ttl not in self._known]
+        self._known |= {point.ttl: point for point in (self._played.points(new) if new else ())}
+        return next((self._known[ttl] for ttl in ttls if does(self._known[ttl])), None)
 
     def _above(self, shorter: Point, longer: Point, does: Callable[[Point], bool]) -> Point | None:
         """Return the smallest TTL that does, above one that does not and up to another."""

@@ -44,6 +44,8 @@ class Trace:
         sizes: for each event, the bytes of its value. Default: not known.
         together: whether invalidations of one time are one command, as of a tag that many keys carry; so it is where
             times are exact enough to tell commands apart. Default: each is a command of its own.
+        share: how much of all keys is in it, if it is a sample of them: loads, commands and cost of all are so many
+            times more. Default: all.
 
     Raises:
         ValueError: columns differ in length, a time is missing, negative, huge or before the one above it, or a code
@@ -60,6 +62,7 @@ class Trace:
     outcomes: NDArray[np.uint8] | None = None
     sizes: NDArray[np.int64] | None = None
     together: bool = False
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -145,6 +148,11 @@ class Trace:
         """Return the time from the first event to the last; 0 for fewer than two."""
         return float(self.times[-1] - self.times[0]) if len(self) else 0.0
 
+    @property
+    def rate_seconds(self) -> float:
+        """Return over how many seconds to spread loads, commands and cost, so that a sample stands for all keys."""
+        return self.seconds * self.share
+
     @cached_property
     def digest(self) -> str:
         """Return the SHA-256 of times, keys and operations: equal digests mean equal questions."""
@@ -172,11 +180,15 @@ class Trace:
         """Return the events of keys with a prefix, which goes, so that families are what comes after it.
 
         Args:
-            prefix: what stands before the keys, such as ``prod:v3:``; its last colon may be left out.
+            prefix: what stands before the keys, such as ``prod:v3:``; its last colon may be left out, and is what
+                tells it from ``product:`` where there are keys with it.
 
         Raises:
             ValueError: it is empty, or no key begins with it.
         """
+        whole = prefix if prefix.endswith(":") else f"{prefix}:"
+        if prefix and any(key.startswith(whole) for key in self.key_names):
+            prefix = whole
         inside = np.array([key.startswith(prefix) for key in self.key_names], bool)
         if not prefix or not inside.any():
             first = f"; the first is {self.key_names[0]!r}" if self.key_names else ""
@@ -184,8 +196,6 @@ class Trace:
             raise ValueError(message)
         found = self._where(inside[self.key_codes])
         keys = tuple(key.removeprefix(prefix) for key in found.key_names)
-        if all(key.startswith(":") for key in keys):
-            keys = tuple(key[1:] for key in keys)
         family_codes, family_names = _families(keys, None)
         return replace(found, key_names=keys, family_codes=family_codes, family_names=family_names)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .advice import Advice, advise, by_reads
+from .advice import Advice, Adviser, by_reads
 from .analytic import from_rates
 from .bounds import ceiling, clairvoyant, current_ceiling
 from .curves import Curve, Figures, Invalidations, curve
@@ -17,7 +17,7 @@ from .goals import Goal
 from .points import hit_interval
 from .search import rungs
 from .spread import MOST_BLOCKS
-from .total import Total, total
+from .total import Total, shared
 from .trace import Trace
 
 VERSION = 1
@@ -36,8 +36,9 @@ class Tuned:
         families: the same for each key family, the most read first.
         by_ttl_alone: as ``families``, if no invalidation were sent.
         best: for each family, the hit rates that nobody beats; see :func:`.bounds.clairvoyant`.
-        advice: for each family.
-        total: what that comes to, all families together; None if the goal bounds neither loads nor cost.
+        advice: for each family; longer TTLs than it would need alone where all together would exceed a bound.
+        total: what that comes to, all families together; None if the goal bounds neither loads nor cost,
+            or no TTL is advised.
     """
 
     trace: Trace
@@ -77,12 +78,13 @@ def tune(
         ValueError: the trace has no reads, or an argument makes no sense.
     """
     goal = goal or Goal()
-    options = {"rate_seconds": trace.seconds, **options}
+    options = {"rate_seconds": trace.rate_seconds, **options}
     shown = sorted(ttls) if ttls else rungs(trace.seconds)
     observe("all families")
     whole = curve(trace, shown, invalidations=invalidations, blocks=MOST_BLOCKS, **options)
     curves, alone, best = {}, {}, {}
-    advised = advise(trace, goal, ttls=ttls, present=present, invalidations=invalidations, **options)
+    adviser = Adviser(trace, ttls=ttls, present=present, invalidations=invalidations, **options)
+    advised = adviser.advise(goal)
     advice: list[Advice] = []
     for family in by_reads(trace):
         (name,) = family.family_names
@@ -91,7 +93,8 @@ def tune(
         alone[name] = curve(family, shown, invalidations="ignored", **options)
         best[name] = clairvoyant(family, shown, fill=options.get("fill"), invalidations=invalidations)
         advice.append(next(advised))
-    return Tuned(trace, goal, invalidations, whole, curves, alone, best, advice, total(advice, goal))
+    together, told = shared(advice, goal, adviser.advise)
+    return Tuned(trace, goal, invalidations, whole, curves, alone, best, together, told)
 
 
 def document(tuned: Tuned, notes: Sequence[str] = ()) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def test_every_option_is_on_the_page() -> None:
 
 def test_every_field_is_on_the_page() -> None:
     """The tables of fields are those of a document."""
-    trace = Trace.of([0, 1, 2], ["a:1", "a:1", "a:1"], [0, 1, 0])
-    told = document(tune(trace, Goal(max_origin_rate=1), ttls=[1]))
+    trace = Trace.of(range(200), ["a:1"] * 200, [0, 1] + [0] * 198)
+    told = document(tune(trace, Goal(0.4, max_origin_rate=1), ttls=[1]))
     assert named(row[0] for row in table(TUNE, "The document, version 1")) >= told.keys()
     text = TUNE.read_text("utf-8")
     fields = (
