@@ -13,6 +13,8 @@ from pathlib import Path
 
 import nbformat
 
+from dousell_cache.dousell.stand_in import kept_running
+
 _INSIDE = (
     'mount -t tmpfs -o size=192k none "$1" && cd "$1" && shift && "$@"; code=$?; cat .*.partial/status.json; exit $code'
 )
@@ -33,7 +35,8 @@ def main() -> int:
         disk.mkdir()
         report = [sys.executable, "-m", "dousell_cache.cli", "report", "--env", "local", "--notebook", str(notebook)]
         inside = [unshare, "-rm", "sh", "-c", _INSIDE, "sh", str(disk), *report, "--out", "."]
-        done = subprocess.run(inside, capture_output=True, text=True, check=False)
+        with kept_running(["local"]):  # outside: in there PostgreSQL could be given no user of its own
+            done = subprocess.run(inside, capture_output=True, text=True, check=False)
     print(done.returncode, done.stderr.strip(), done.stdout)
     status = json.loads(done.stdout)
     return int((done.returncode, status["state"], status["exit_code"]) != (3, "failed", 3))
