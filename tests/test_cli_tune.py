@@ -89,7 +89,7 @@ def test_all_families_together_are_judged(trace: str, capsys: pytest.CaptureFixt
     [
         (["--ttl", "1,x"], "--ttl must be seconds with commas between, such as 1,10,60, not '1,x'"),
         (["--ttl", "0"], "a ttl must be between"),
-        (["--target", "90"], "hit_rate must be a share from 0 to 1, not 90"),
+        (["--target", "90"], "--target must be a share from 0 to 1, such as 0.9, not 90"),
         (["--present", "detail"], "--present must be FAMILY=SECONDS"),
         (["--present", "detail=soon"], "--present must be FAMILY=SECONDS"),
         (["--present", "home=60", "--present", "details=60"], "no reads of 'details'; its families are home, detail"),

@@ -56,9 +56,9 @@ def test_times_come_back_in_seconds(
         ("0,a\n5000000000.5,b\n", r"0 to 5000000000\.5, may be seconds or milliseconds"),
         ("time_s,key\n0.5,a\n0.2,b\n", "line 3, is earlier than the one above it"),
         ("time,key\n0.5,a\n-1,b\n", "line 3, has a negative time: '-1'"),
-        ("time,key\n0.5,a\n,b\n", "line 3, has no time that is a number: ''"),
-        ("0.5,a\nsoon,b\n", "line 2, has no time that is a number: 'soon'"),
-        ("time,key\n0.5,a\ninf,b\n", "line 3, has no time that is a number: 'inf'"),
+        ("time,key\n0.5,a\n,b\n", "line 3, has no time that is a number, nor one like 2026-11-28T10:00:00Z: ''"),
+        ("0.5,a\nsoon,b\n", "line 2, has no time that is a number, nor one like 2026-11-28T10:00:00Z: 'soon'"),
+        ("time,key\n0.5,a\ninf,b\n", "line 3, has no time that is a number, nor one like 2026-11-28T10:00:00Z: 'inf'"),
         ("time,key\n0.5,a\n1e300,b\n", "line 3, has a time that is too late"),
         ("time_s,key\n0.5,a\n9e9,b\n", "line 3, has a time that is no number of s since 1970"),
         ("time_ms,key\n1700000000,a\n1700000000123,b\n", "line 3, counts its time from elsewhere, or in another unit"),
@@ -174,3 +174,13 @@ def test_how_the_unit_was_told_is_noted(tmp_path: Path) -> None:
     path.write_text("1700000000.5,a\n1700000001.5,b\n")
     assert examine(path).notes == ("times were taken for seconds since 1970",)
     assert examine(path, unit="s").notes == ()
+
+
+def test_dates_with_times_are_moments(tmp_path: Path) -> None:
+    """ISO 8601, in UTC or with an offset, is read as the moments that it names; one date among numbers is refused."""
+    path = tmp_path / "trace.csv"
+    path.write_text("time,key\n2026-11-28T10:00:00Z,a\n2026-11-28T11:00:01.5+01:00,a\n2026-11-28 10:00:03,b\n")
+    assert examine(path).trace.times.tolist() == [1795860000.0, 1795860001.5, 1795860003.0]
+    path.write_text("time_s,key\n1,a\n2026-11-28T10:00:00Z,a\n")
+    with pytest.raises(ValueError, match="line 3, has no time that is a number"):
+        examine(path)

@@ -137,6 +137,10 @@ def verdict(tuned: "Tuned") -> int:
 def _goal(options: argparse.Namespace) -> "Goal":
     from ..tuning.goals import Goal, Prices
 
+    for option, share in (("--target", options.target), ("--max-stale", options.max_stale)):
+        if share is not None and not 0 <= share <= 1:
+            message = f"{option} must be a share from 0 to 1, such as 0.9, not {share:g}"
+            raise ConfigurationError(message)
     prices = Prices(load=options.load_price, command=options.command_price, outdated=options.stale_price)
     return Goal(options.target, options.max_stale, options.max_origin, options.budget, prices)
 

@@ -149,8 +149,10 @@ def _rows(path: Path, head: _Head) -> pd.DataFrame:
 
 
 def _times(path: Path, text: "pd.Series[str]", above: int) -> NDArray[np.float64]:
-    times = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
-    _refuse(path, ~np.isfinite(times), text, above, "has no time that is a number")
+    times: NDArray[np.float64] = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    if len(times) and np.isnan(times).all():
+        times = _since_1970(text)
+    _refuse(path, ~np.isfinite(times), text, above, "has no time that is a number, nor one like 2026-11-28T10:00:00Z")
     _refuse(path, times < 0, text, above, "has a negative time")
     _refuse(path, times > _EPOCH[1] * 1000, text, above, "has a time that is too late, also in milliseconds")
     return times
@@ -162,6 +164,12 @@ def _said(path: Path, given: Unit | None, named: Unit | None) -> Unit | None:
         message = f"{path} names its times as {named}, but the unit that was given is {given}: leave it out (--unit)"
         raise ValueError(message)
     return given or named
+
+
+def _since_1970(text: "pd.Series[str]") -> NDArray[np.float64]:
+    """Return dates with times, ISO 8601, as seconds; without an offset they are UTC, and what is none is no number."""
+    dates = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
+    return np.asarray((dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), np.float64)
 
 
 def _unit(path: Path, said: Unit | None, times: NDArray[np.float64]) -> tuple[Unit, str]:
