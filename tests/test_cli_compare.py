@@ -255,6 +255,15 @@ def test_an_environment_that_is_not_there(tmp_path: Path) -> None:
     assert "s3cret" not in done.stderr
 
 
+def test_a_variable_that_is_not_set_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and the variable's name, as of `check`: nothing was asked that could not be reached."""
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    assert main(["compare", "dedicated", "--aa", "5"]) == 2
+    assert "REDIS_URL is not set: it says where" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [

@@ -156,12 +156,13 @@ def _requests(seconds: float) -> int:
 
 
 def _live(a: str, b: str, plan: "LivePlan", *, as_json: bool) -> "CompareDocument | None":
-    from ..dousell.site import preflight
+    from ..dousell.site import cache_environment, preflight
     from ..dousell.stand_in import kept_running
     from ..reporting.compared import document
 
     with _progress(quiet=as_json) as observe, kept_running([a, b]):
         for environment in dict.fromkeys((a, b)):
+            cache_environment(environment, os.environ)  # a variable that is not set is wrong usage, as for `check`
             with _unlogged():
                 reason = preflight(environment)
             if reason:
