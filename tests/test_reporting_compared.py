@@ -117,7 +117,7 @@ def test_what_several_figures_have_in_common_is_said_once() -> None:
     doubted = result(verdicts=judge_all(FIGURES, KPIS, untrusted="the generator was late"))
     found = compare_results(result(), doubted, targets=KPIS.keys())
     assert {row[-1] for row in comparison_table(found).rows[:3]} == {"? cannot say"}
-    assert remarks(found)[0] == "Hit rate, P50 response, P95 response: the generator was late"
+    assert remarks(found)[0] == "Hit rate; P50 response; P95 response: the generator was late"
     alone = compare_results(result(), result({**FIGURES, "p95_ms": Interval(8.0, samples=4)}), targets=KPIS.keys())
     assert comparison_table(alone).rows[2][-1] == "? cannot say (too few samples)"
     assert remarks(alone) == []

@@ -126,7 +126,7 @@ def remarks(comparison: Comparison, mode: Mode = "runs") -> list[str]:
     parts = dict.fromkeys(part for side in sides.values() for part in side.emulated)
     emulated = {part: [name for name, side in sides.items() if part in side.emulated] for part in parts}
     told = [f"emulated on the measuring machine in {' and '.join(names)}: {part}" for part, names in emulated.items()]
-    noted = [f"{', '.join(labels)}: {note}" for note, labels in _shared_notes(comparison).items()]
+    noted = [f"{'; '.join(labels)}: {note}" for note, labels in _shared_notes(comparison).items()]
     paired = [_PAIRED] if mode in {"live", "a/a"} else []
     return [*noted, *paired, *told, *(f"mind: {caveat}" for caveat in comparison.caveats)]
 
